@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "model/item.h"
+#include "storage/channel_store.h"
+
+namespace hongyan::cluster {
+
+// A numbered item on its way. Shared and immutable: the source's window and the target's queue hold the same.
+struct TravellingItem {
+  int64_t number = 0;
+  int32_t entries = 0;  // what applying it writes
+  std::shared_ptr<const model::Item> item;
+};
+
+// Consecutive items of one channel; none = a hello, by which the ends compare (SHARDS section 2).
+struct ChannelItems {
+  storage::ChannelId channel;
+  uint64_t incarnation = 0;  // of the source
+  int64_t oldest_kept = 0;   // first number still in the source's outbox; head + 1 where it is empty
+  int64_t head = 0;          // last number given
+  std::vector<TravellingItem> items;
+};
+
+// What the target answers, after its commit.
+struct ChannelProgress {
+  storage::ChannelId channel;
+  uint64_t incarnation = 0;
+  int64_t applied = 0;
+  bool resend = false;   // a gap was seen, or the target starts: send again from applied + 1
+  bool mismatch = false; // one side lost committed state: stop
+};
+
+// Receives what a carrier brings. Any thread; must not block.
+class CarrierEnd {
+ public:
+  virtual ~CarrierEnd() = default;
+  virtual void OnItems(ChannelItems items) = 0;
+  virtual void OnProgress(const ChannelProgress& progress) = 0;
+};
+
+// Brings items from shard to shard. May lose, double, delay and reorder what it is given: numbers and marks
+// mend that. Adapters: local/ (one process), the simulator's lossy one; later a stream. Any thread.
+class Carrier {
+ public:
+  virtual ~Carrier() = default;
+  virtual void Send(ChannelItems items) = 0;
+  virtual void Send(ChannelProgress progress) = 0;
+};
+
+}  // namespace hongyan::cluster

@@ -1,0 +1,185 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "model/account.h"
+#include "model/group.h"
+#include "model/ids.h"
+#include "model/message.h"
+
+// What access and admin ask of a message shard, and what comes back. Plain data, so that the seam can be a
+// queue in one process or a stream between two.
+
+namespace hongyan::model {
+
+// -- conversation: goes to the conversation's shard ------------------------------------------------------
+
+struct SendMessage {
+  ConversationId conversation;
+  UserId sender;
+  DeviceId sender_device;
+  RequestId client_msg_id;
+  std::optional<RequestId> after;  // refused unless that send of the same sender was accepted
+  BodyKind kind = BodyKind::kNone;
+  std::string body;
+};
+
+// -- group: goes to the group's shard --------------------------------------------------------------------
+
+struct CreateGroup {
+  GroupId id;  // drawn from (creator, request id), so a repeat reaches the same shard and finds itself
+  UserId creator;
+  RequestId request_id;
+  std::string name;
+  std::vector<UserId> members;  // without the creator; unique; all exist
+};
+
+// Adding, removing and leaving. `actor` 0 = the administrator.
+struct ChangeMembers {
+  GroupId group;
+  UserId actor;
+  RequestId request_id;
+  std::vector<UserId> add;
+  std::vector<UserId> remove;
+};
+
+// -- account: goes to the user's shard -------------------------------------------------------------------
+
+// Each is answered on its own; one that exists is not an error of the others.
+struct CreateUsers {
+  std::vector<User> users;  // all of one shard
+};
+
+struct SetPassword {
+  UserId user;
+  std::string password_hash;  // empty = no password login
+};
+
+struct SetDisabled {
+  UserId user;
+  bool disabled = false;
+};
+
+// Opens a session (or, with `only_token`, just issues a token) for one device. Credentials are verified
+// before, off the shard; what only the shard can know (disabled, revoked) is checked here.
+struct OpenSession {
+  UserId user;
+  DeviceId device;
+  std::string device_class;
+  int64_t token_number = 0;  // of the token shown; 0 = password: a new token number is given out
+  bool only_token = false;
+};
+
+// Revokes the tokens of one device, or of all (device zero), and ends their sessions.
+struct RevokeTokens {
+  UserId user;
+  DeviceId device;
+};
+
+// Cursors that devices confirmed, written along with the next batch.
+struct ConfirmCursor {
+  UserId user;
+  DeviceId device;
+  Seq cursor;
+};
+
+// -- channels: answered by the executor itself, for the administrator --------------------------------------
+
+// Applies parked items of a channel again: one, or all (number 0). Goes to the target shard.
+struct RetryParked {
+  ShardId source = 0;
+  ShardId target = 0;
+  int64_t number = 0;
+};
+
+// A stopped channel goes on: the target takes the source's incarnation and, as applied, the number before the
+// oldest item the source still keeps. What lies between is given up. Goes to the target shard.
+struct AcceptChannel {
+  ShardId source = 0;
+  ShardId target = 0;
+};
+
+using CommandBody =
+    std::variant<SendMessage, CreateGroup, ChangeMembers, CreateUsers, SetPassword, SetDisabled,
+                 OpenSession, RevokeTokens, ConfirmCursor, RetryParked, AcceptChannel>;
+
+// -- replies ---------------------------------------------------------------------------------------------
+
+struct Done {};
+
+struct Sent {
+  ConvSeq conv_seq;
+  int64_t time_ms = 0;
+};
+
+struct GroupChanged {
+  GroupId group;
+  ConvSeq conv_seq;  // of the change's own message; 0 = nothing changed
+  int64_t time_ms = 0;
+};
+
+struct UsersCreated {
+  int32_t created = 0;
+  int32_t existed = 0;
+  std::vector<UserId> refused;  // another name has this id
+};
+
+struct SessionOpened {
+  int64_t session_number = 0;
+  int64_t token_number = 0;
+};
+
+struct ParkedRetried {
+  int64_t retried = 0;
+  int64_t applied = 0;
+};
+
+using ReplyBody =
+    std::variant<Done, Sent, GroupChanged, UsersCreated, SessionOpened, ParkedRetried>;
+using Reply = base::Result<ReplyBody>;
+
+// Where a reply goes: which of the outlet's loops, and that loop's own ticket. Ticket 0 = nobody waits.
+struct ReplyTo {
+  uint32_t loop = 0;
+  uint64_t ticket = 0;
+};
+
+// Shed in this order under overload (DESIGN section 9); internal items have no class and are never refused.
+enum class Priority : uint8_t { kPresence, kHistory, kLogin, kSync, kChat, kMoney };
+
+struct Command {
+  ReplyTo reply_to;
+  Priority priority = Priority::kChat;
+  int64_t queued_ns = 0;  // boot clock, set by submit
+  ShardId shard = 0;
+  CommandBody body;
+};
+
+// -- effects: told to access after the commit --------------------------------------------------------------
+
+// A user's newest committed seq. Only for users with a session.
+struct HeadMoved {
+  UserId user;
+  Seq first_new;
+  Seq head;
+  DeviceId all_from;  // the one device that sent everything from first_new to head (its acks told it); or zero
+};
+
+enum class EndReason : uint8_t { kReplaced = 1, kRevoked = 2, kDisabled = 3 };
+
+// Sessions of this user's device (zero = all its devices) with a number below `below` are over.
+struct SessionsEnded {
+  UserId user;
+  DeviceId device;
+  int64_t below = 0;
+  EndReason reason = EndReason::kReplaced;
+};
+
+using Effect = std::variant<HeadMoved, SessionsEnded>;
+
+}  // namespace hongyan::model
