@@ -74,13 +74,13 @@ class ChannelStore {
   // REQUIRES row.last above every row of the channel so far.
   virtual void PutOutbox(Batch& batch, ChannelId channel, const OutboxRow& row) = 0;
 
-  // Rows from the one that holds item `number` on, oldest first, until `max_items` items or `max_bytes`
-  // (at least one row if there is one). One seek: never walks over what was delivered before.
+  // Rows from the one that holds item `number` on, oldest first, as many as stay within `max_items` items and
+  // `max_bytes` (at least one row if there is one). One seek: never walks over what was delivered before.
   virtual base::Result<std::vector<OutboxRow>> ReadOutbox(ChannelId channel, int64_t number,
                                                           size_t max_items,
                                                           size_t max_bytes) const = 0;
 
-  // The first item number still kept; none = the outbox is empty. `hint`: nothing below it is of interest.
+  // The first item number still kept; none = the outbox is empty.
   virtual base::Result<std::optional<int64_t>> OldestKept(ChannelId channel) const = 0;
 
   // Removes rows whose last item is <= `through`. Lazy: it needs no sync and no batch; a crash may bring the

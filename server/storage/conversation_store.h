@@ -30,8 +30,8 @@ class ConversationStore {
   virtual base::Result<std::vector<std::optional<model::Message>>> ReadMessages(
       std::span<const MessageKey> keys, Reach reach) const = 0;
 
-  // Messages with first <= seq <= last, oldest first; stops at `limit` messages or once `max_bytes` of
-  // bodies are passed (at least one message always fits).
+  // Messages with first <= seq <= last, oldest first, as many as stay within `limit` messages and `max_bytes`
+  // of bodies (at least one message always fits).
   virtual base::Result<std::vector<model::Message>> ReadRange(model::ConversationId conversation,
                                                               model::ConvSeq first,
                                                               model::ConvSeq last, size_t limit,

@@ -12,6 +12,17 @@
 
 namespace hongyan::storage {
 
+// True where `next` may be the entry right after position `before` (0 = the very beginning): one more, or
+// the first number of a later generation (MESSAGING section 1).
+constexpr bool FollowsInInbox(model::Seq before, model::Seq next) {
+  constexpr int kGenerationShift = 40;
+  constexpr int64_t kFirst = 1;
+  const int64_t generation = next.value >> kGenerationShift;
+  if (generation == before.value >> kGenerationShift) return next.value == before.value + 1;
+  return generation > before.value >> kGenerationShift &&
+         next.value == (generation << kGenerationShift) + kFirst;
+}
+
 // Inbox entries and follower slices. Reads: any thread, as in AccountStore. The others stage into a batch of
 // the same store: shard thread of the inbox shard.
 class InboxStore {
@@ -29,7 +40,7 @@ class InboxStore {
     model::Entry entry;
   };
   // Entries with after < seq <= upto, in order, at most `limit`. Entries between are never left out: where
-  // one is missing inside a generation the answer is an Error kDataLoss, not a shorter list.
+  // one above the floor is missing before another the answer is an Error kDataLoss, not a shorter list.
   virtual base::Result<std::vector<NumberedEntry>> ReadEntries(model::UserId user, model::Seq after,
                                                                model::Seq upto, size_t limit,
                                                                Reach reach) const = 0;
