@@ -123,15 +123,20 @@ struct GroupChanged {
   int64_t time_ms = 0;
 };
 
+enum class Creation : uint8_t {
+  kCreated = 1,
+  kExisted = 2,
+  kCollision = 3,  // another name has this id
+};
+
 struct UsersCreated {
-  int32_t created = 0;
-  int32_t existed = 0;
-  std::vector<UserId> refused;  // another name has this id
+  std::vector<Creation> outcomes;  // in the order of the command
 };
 
 struct SessionOpened {
   int64_t session_number = 0;
   int64_t token_number = 0;
+  std::string user_name;
 };
 
 struct ParkedRetried {

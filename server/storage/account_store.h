@@ -29,6 +29,9 @@ class AccountStore {
 
   virtual void PutDevice(Batch& batch, model::UserId user, const model::Device& device) = 0;
 
+  // A device that is not there is erased already.
+  virtual void EraseDevice(Batch& batch, model::UserId user, model::DeviceId device) = 0;
+
   // All users in order of id, from the one after `after`; for administrators' listings.
   virtual base::Result<std::vector<model::User>> ListUsers(model::UserId after, size_t limit) const = 0;
 };

@@ -91,6 +91,26 @@ TEST_CASE_TEMPLATE("a user's devices are listed by id and no one else's with the
   CHECK(accounts.ListDevices(model::UserId(502))->empty());
 }
 
+TEST_CASE_TEMPLATE("an erased device is gone and the others stay", Adapter, ADAPTERS) {
+  Adapter adapter;
+  AccountStore& accounts = adapter.store().accounts();
+  const model::UserId user(500);
+  Commit(adapter.store(), [&](Batch& batch) {
+    accounts.PutDevice(batch, user, MakeDevice(1));
+    accounts.PutDevice(batch, user, MakeDevice(2));
+    accounts.PutDevice(batch, model::UserId(501), MakeDevice(1));
+  });
+  Commit(adapter.store(), [&](Batch& batch) {
+    accounts.EraseDevice(batch, user, MakeDevice(1).id);
+    accounts.EraseDevice(batch, user, MakeDevice(3).id);  // was never there
+  });
+  adapter.Restart();
+  const auto devices = *adapter.store().accounts().ListDevices(user);
+  REQUIRE(devices.size() == 1);
+  CHECK(devices[0].id == MakeDevice(2).id);
+  CHECK(adapter.store().accounts().ListDevices(model::UserId(501))->size() == 1);
+}
+
 TEST_CASE_TEMPLATE("users are listed in pages that neither skip nor repeat", Adapter, ADAPTERS) {
   Adapter adapter;
   AccountStore& accounts = adapter.store().accounts();

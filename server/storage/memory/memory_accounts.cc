@@ -50,6 +50,11 @@ void MemoryAccountStore::PutDevice(Batch& batch, model::UserId user, const model
       [user, device](MemoryState& state) { state.devices[{user, device.id}] = device; });
 }
 
+void MemoryAccountStore::EraseDevice(Batch& batch, model::UserId user, model::DeviceId device) {
+  static_cast<MemoryBatch&>(batch).Write(
+      1, 32, [user, device](MemoryState& state) { state.devices.erase({user, device}); });
+}
+
 base::Result<std::vector<model::User>> MemoryAccountStore::ListUsers(model::UserId after,
                                                                      size_t limit) const {
   return door_.Look([&](const MemoryState& state) -> base::Result<std::vector<model::User>> {

@@ -72,6 +72,7 @@ class MemoryAccountStore final : public AccountStore {
                                                         model::DeviceId device) const override;
   base::Result<std::vector<model::Device>> ListDevices(model::UserId user) const override;
   void PutDevice(Batch& batch, model::UserId user, const model::Device& device) override;
+  void EraseDevice(Batch& batch, model::UserId user, model::DeviceId device) override;
   base::Result<std::vector<model::User>> ListUsers(model::UserId after,
                                                    size_t limit) const override;
 

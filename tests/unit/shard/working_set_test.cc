@@ -1,10 +1,10 @@
 #include "shard/working_set.h"
 
-#include <doctest/doctest.h>
-
 #include <map>
 #include <string>
 #include <vector>
+
+#include "tests/doctest_last.h"
 
 namespace hongyan::shard {
 namespace {

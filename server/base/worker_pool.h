@@ -1,0 +1,44 @@
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace hongyan::base {
+
+// Threads for what must not run on a loop or a shard: reads that may touch the disk, password
+// hashing. The queue is bounded; when it is full the task is not taken and the caller refuses its
+// client. Any thread.
+class WorkerPool {
+ public:
+  WorkerPool(std::string name, int threads, size_t max_queued);
+  ~WorkerPool();  // stops
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
+
+  // False: the queue is full or the pool is stopped; the task was not taken and will not run.
+  [[nodiscard]] bool Submit(std::function<void()> task);
+
+  // Runs what is queued, then joins. Not from a worker.
+  void Stop();
+
+  size_t queued() const;
+  const std::string& name() const { return name_; }
+
+ private:
+  void Work();
+
+  const std::string name_;
+  const size_t max_queued_;
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> queue_;
+  bool stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace hongyan::base
