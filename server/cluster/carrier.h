@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "model/item.h"
@@ -13,12 +14,15 @@ namespace hongyan::cluster {
 struct TravellingItem {
   int64_t number = 0;
   int32_t entries = 0;  // what applying it writes
-  std::shared_ptr<const model::Item> item;
+  std::shared_ptr<const model::Item> item;  // null: its stored bytes could not be decoded, see `broken`
+  std::string broken;
 };
 
-// Consecutive items of one channel; none = a hello, by which the ends compare (SHARDS section 2).
+// Consecutive items of one channel; none = a hello, by which the ends meet (SHARDS section 2): it names the
+// meeting, the target answers with what it has applied, the source compares and only then sends items.
 struct ChannelItems {
   storage::ChannelId channel;
+  uint64_t meeting = 0;      // drawn by the source; items of another meeting are not taken
   uint64_t incarnation = 0;  // of the source
   int64_t oldest_kept = 0;   // first number still in the source's outbox; head + 1 where it is empty
   int64_t head = 0;          // last number given
@@ -28,10 +32,10 @@ struct ChannelItems {
 // What the target answers, after its commit.
 struct ChannelProgress {
   storage::ChannelId channel;
-  uint64_t incarnation = 0;
+  uint64_t meeting = 0;      // the one the target is in; 0 = none yet
+  uint64_t incarnation = 0;  // as the target has stored it; 0 = it has never applied anything
   int64_t applied = 0;
-  bool resend = false;   // a gap was seen, or the target starts: send again from applied + 1
-  bool mismatch = false; // one side lost committed state: stop
+  bool resend = false;       // a gap was seen: send again from applied + 1
 };
 
 // Receives what a carrier brings. Any thread; must not block.

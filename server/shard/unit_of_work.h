@@ -58,10 +58,15 @@ struct ItemOutcome {
   };
   Kind kind = Kind::kApplied;
   int64_t position = 0;
-  model::ConversationId conversation;  // kPark: what it waits for; {0,0} = nothing, it failed by itself
+  // kPark: what it waits for; {0,0} = nothing, it failed by itself. kApplied: what no longer waits, so its
+  // parked items are applied now, in their order and in this commit.
+  model::ConversationId conversation;
   std::string why;
 
   static ItemOutcome Applied() { return {}; }
+  static ItemOutcome AppliedAndRelease(model::ConversationId conversation) {
+    return {Kind::kApplied, 0, conversation, {}};
+  }
   static ItemOutcome Slice(int64_t position) { return {Kind::kSlice, position, {}, {}}; }
   static ItemOutcome Park(model::ConversationId waits_for, std::string why) {
     return {Kind::kPark, 0, waits_for, std::move(why)};
@@ -85,7 +90,7 @@ class Logic {
   virtual void Apply(UnitOfWork& work, const model::Command& command) = 0;
 
   // Applies an item, or up to about `max_records` records of it. An Error means that it failed by itself
-  // (broken or unreadable data): tried once more alone, then parked.
+  // (broken or unreadable data) and has written nothing: tried once more, then parked.
   virtual base::Result<ItemOutcome> ApplyItem(UnitOfWork& work, const ItemPlace& place,
                                               const model::Item& item, size_t max_records) = 0;
 

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+
+#include "cluster/carrier.h"
+#include "storage/channel_store.h"
+
+namespace hongyan::shard {
+
+// The target's end of one channel: what has arrived and is not yet applied, in order and without gaps, and
+// the mark of what has. Duplicates end here. Executor's thread.
+class Arrivals {
+ public:
+  explicit Arrivals(storage::ChannelId channel) : channel_(channel) {}
+
+  // As the store has it, at start and after it was reopened. What had arrived comes again.
+  void Open(const storage::ChannelMark& mark);
+
+  // Takes what the carrier brought; answers what to tell the source at once, if anything.
+  std::optional<cluster::ChannelProgress> Take(cluster::ChannelItems message);
+
+  bool has_next() const { return !queue_.empty(); }
+  const cluster::TravellingItem& next() const { return queue_.front(); }
+
+  // -- the batch's overlay over the mark
+  const storage::ChannelMark& mark() const { return pending_; }
+  bool touched() const { return touched_; }
+  // The next item (or a shortcut's) is applied, parked or given up: `number` is the new mark.
+  void Advance(int64_t number);
+  // The next item is applied up to `position`.
+  void Advance(int64_t number, int64_t position);
+  // The administrator's word: go on from where the source stands. False = the source was not heard yet.
+  bool Accept();
+  void Publish();
+  void Drop();
+
+  // The next item failed once by itself; if it does so again it is parked.
+  bool failed_once = false;
+
+  // What the source should learn since it was last told, if anything.
+  std::optional<cluster::ChannelProgress> TakeUntold();
+
+ private:
+  const storage::ChannelId channel_;
+  storage::ChannelMark committed_;
+  storage::ChannelMark pending_;
+  bool touched_ = false;
+  std::deque<cluster::TravellingItem> queue_;  // from committed_.applied + 1 on
+  std::deque<cluster::TravellingItem> taken_;  // applied in the batch under way, given back by Drop
+  uint64_t meeting_ = 0;
+  uint64_t incarnation_ = 0;  // of the source, as the meeting says
+  int64_t oldest_kept_ = 1;
+  int64_t asked_from_ = 0;    // a gap is asked for once
+  bool untold_ = false;
+
+  cluster::ChannelProgress Progress(bool resend = false) const;
+};
+
+}  // namespace hongyan::shard

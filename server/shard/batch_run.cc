@@ -1,0 +1,320 @@
+#include "shard/batch_run.h"
+
+#include <limits>
+#include <string>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "model/reason.h"
+#include "shard/item_codec.h"
+
+namespace hongyan::shard {
+
+class BatchRun::Work final : public UnitOfWork {
+ public:
+  Work(BatchRun& run, model::ShardId shard)
+      : UnitOfWork(shard, run.time_ms_, *run.batch_), run_(run) {}
+
+  void Emit(model::ShardId target, model::Item item, int32_t entries) override {
+    run_.Emit(shard(), target, std::move(item), entries);
+  }
+  void Reply(const model::ReplyTo& to, model::Reply reply) override {
+    run_.replies.push_back({to, std::move(reply)});
+  }
+  bool MayEmit(model::ShardId target, std::string* why) const override {
+    const auto courier = run_.driven_.couriers.find({shard(), target});
+    return courier == run_.driven_.couriers.end() || courier->second.MayEmit(run_.now_ns_, why);
+  }
+  bool BelowDiskReserve() const override { return run_.store_.BelowDiskReserve(); }
+
+ private:
+  BatchRun& run_;
+};
+
+BatchRun::BatchRun(DrivenShards& driven, storage::ShardStore& store, const ExecutorLimits& limits,
+                   int64_t time_ms, int64_t now_ns)
+    : driven_(driven),
+      store_(store),
+      limits_(limits),
+      time_ms_(time_ms),
+      now_ns_(now_ns),
+      batch_(store.NewBatch()) {}
+
+BatchRun::~BatchRun() = default;
+
+BatchRun::Work& BatchRun::WorkOf(model::ShardId shard) {
+  auto& work = works_[shard];
+  if (!work) work = std::make_unique<Work>(*this, shard);
+  return *work;
+}
+
+void BatchRun::MarkTouched(model::ShardId shard, size_t records_before) {
+  if (batch_->records() != records_before) driven_.shards.at(shard).touched = true;
+}
+
+void BatchRun::Apply(const model::Command& command) {
+  if (const auto* retry = std::get_if<model::RetryParked>(&command.body)) {
+    replies.push_back({command.reply_to, RetryParked(*retry)});
+  } else if (const auto* accept = std::get_if<model::AcceptChannel>(&command.body)) {
+    replies.push_back({command.reply_to, AcceptChannel(*accept)});
+  } else {
+    const size_t before = batch_->records();
+    driven_.shards.at(command.shard).logic->Apply(WorkOf(command.shard), command);
+    MarkTouched(command.shard, before);
+  }
+  ApplyLocals();
+}
+
+// Numbers are given here and nowhere else. An item takes the shortcut where its channel is empty, counting
+// what this batch has applied already, so order holds without asking (SHARDS section 2).
+void BatchRun::Emit(model::ShardId source, model::ShardId target, model::Item item,
+                    int32_t entries) {
+  DrivenShard& shard = driven_.shards.at(source);
+  shard.touched = true;
+  const int64_t number = ++shard.next_head.emitted[target].number;
+  const storage::ChannelId channel{source, target};
+  cluster::TravellingItem travelling{
+      number, entries, std::make_shared<const model::Item>(std::move(item)), {}};
+
+  const auto arrivals = driven_.arrivals.find(channel);
+  const bool ours = arrivals != driven_.arrivals.end();
+  if (ours && static_cast<size_t>(entries) <= limits_.shortcut_entries &&
+      driven_.couriers.at(channel).met() && arrivals->second.mark().position == 0 &&
+      arrivals->second.mark().applied + locals_waiting_[channel] == number - 1) {
+    ++locals_waiting_[channel];
+    locals_.push_back({channel, std::move(travelling)});
+    return;
+  }
+  ToOutbox(channel, std::move(travelling));
+}
+
+void BatchRun::ToOutbox(storage::ChannelId channel, cluster::TravellingItem item) {
+  outbox_[channel].push_back(std::move(item));
+}
+
+void BatchRun::ApplyLocals() {
+  while (!locals_.empty()) {
+    Local local = std::move(locals_.front());
+    locals_.pop_front();
+    --locals_waiting_[local.channel];
+    Arrivals& arrivals = driven_.arrivals.at(local.channel);
+    // One that went to the outbox takes all that follow it in its channel along.
+    const bool in_turn = arrivals.mark().applied == local.item.number - 1;
+    if (in_turn && ApplyItem(arrivals, local.channel, local.item, std::numeric_limits<size_t>::max())) {
+      ++shortcuts;
+    } else {
+      ToOutbox(local.channel, std::move(local.item));
+    }
+  }
+}
+
+bool BatchRun::ApplyNext(Arrivals& arrivals, storage::ChannelId channel, size_t max_records) {
+  const cluster::TravellingItem item = arrivals.next();
+  const bool done = ApplyItem(arrivals, channel, item, max_records);
+  ApplyLocals();
+  return done;
+}
+
+bool BatchRun::ApplyItem(Arrivals& arrivals, storage::ChannelId channel,
+                         const cluster::TravellingItem& item, size_t max_records) {
+  const size_t before = batch_->records();
+  if (item.item == nullptr) {
+    Park(arrivals, channel, item, {}, "its stored bytes cannot be decoded");
+    return true;
+  }
+  DrivenShard& target = driven_.shards.at(channel.target);
+  const ItemPlace place{channel.source, item.number, arrivals.mark().position};
+  auto outcome = target.logic->ApplyItem(WorkOf(channel.target), place, *item.item, max_records);
+  if (!outcome) {
+    const base::Error& error = outcome.error();
+    if (error.code == base::Code::kUnavailable || !arrivals.failed_once) {
+      arrivals.failed_once = error.code != base::Code::kUnavailable;
+      LOG_WARN("item_failed source={} target={} number={} error=\"{}\"", channel.source,
+               channel.target, item.number, error.text);
+      return false;
+    }
+    Park(arrivals, channel, item, {}, error.text);
+    return true;
+  }
+  MarkTouched(channel.target, before);
+  switch (outcome->kind) {
+    case ItemOutcome::Kind::kSlice:
+      arrivals.Advance(item.number, outcome->position);
+      return false;
+    case ItemOutcome::Kind::kPark:
+      Park(arrivals, channel, item, outcome->conversation, std::move(outcome->why));
+      return true;
+    case ItemOutcome::Kind::kApplied:
+      arrivals.Advance(item.number);
+      ++items_applied;
+      if (outcome->conversation.valid()) Release(channel.target, outcome->conversation);
+      return true;
+  }
+  return true;
+}
+
+void BatchRun::Park(Arrivals& arrivals, storage::ChannelId channel,
+                    const cluster::TravellingItem& item, model::ConversationId waits_for,
+                    std::string why) {
+  LOG_ERROR("item_parked source={} target={} number={} conversation={}/{} why=\"{}\"", channel.source,
+            channel.target, item.number, waits_for.a, waits_for.b, why);
+  storage::ParkedItem parked{channel, item.number, waits_for, time_ms_, std::move(why),
+                             item.item ? EncodeItem(*item.item) : item.broken};
+  store_.channels().Park(*batch_, parked);
+  driven_.shards.at(channel.target).touched = true;
+  ++parked_change;
+  arrivals.Advance(item.number);
+}
+
+// What a slice snapshot lets go: this conversation's parked items, in their order, in the same commit, so
+// that nothing newer can pass them.
+void BatchRun::Release(model::ShardId target, model::ConversationId conversation) {
+  auto parked = store_.channels().ListParked(target, std::numeric_limits<size_t>::max());
+  if (!parked) {
+    LOG_ERROR("parked_unreadable target={} error=\"{}\"", target, parked.error().text);
+    return;
+  }
+  Logic& logic = *driven_.shards.at(target).logic;
+  for (const auto& row : *parked) {
+    if (row.conversation != conversation) continue;
+    auto item = DecodeItem(row.item);
+    if (!item) continue;
+    const ItemPlace place{row.channel.source, row.number, 0};
+    auto outcome = logic.ApplyItem(WorkOf(target), place, *item, std::numeric_limits<size_t>::max());
+    if (outcome && outcome->kind == ItemOutcome::Kind::kApplied) {
+      store_.channels().Unpark(*batch_, row.channel, row.number);
+      --parked_change;
+      ++items_applied;
+    }
+  }
+}
+
+model::Reply BatchRun::RetryParked(const model::RetryParked& retry) {
+  const storage::ChannelId channel{retry.source, retry.target};
+  const auto shard = driven_.shards.find(retry.target);
+  auto parked = store_.channels().ListParked(retry.target, std::numeric_limits<size_t>::max());
+  if (!parked) return parked.error();
+  if (shard == driven_.shards.end()) {
+    return base::Error(base::Code::kNotFound, "there is no such shard; see `hongyan-admin channels`");
+  }
+  model::ParkedRetried answer;
+  const size_t before = batch_->records();
+  for (const auto& row : *parked) {
+    if (row.channel != channel || (retry.number != 0 && row.number != retry.number)) continue;
+    ++answer.retried;
+    auto item = DecodeItem(row.item);
+    if (!item) continue;
+    const ItemPlace place{channel.source, row.number, 0};
+    auto outcome = shard->second.logic->ApplyItem(WorkOf(retry.target), place, *item,
+                                                  std::numeric_limits<size_t>::max());
+    if (!outcome || outcome->kind != ItemOutcome::Kind::kApplied) continue;
+    store_.channels().Unpark(*batch_, row.channel, row.number);
+    --parked_change;
+    ++answer.applied;
+  }
+  MarkTouched(retry.target, before);
+  return model::ReplyBody(answer);
+}
+
+model::Reply BatchRun::AcceptChannel(const model::AcceptChannel& accept) {
+  const storage::ChannelId channel{accept.source, accept.target};
+  const auto arrivals = driven_.arrivals.find(channel);
+  if (arrivals == driven_.arrivals.end()) {
+    return base::Error(base::Code::kNotFound, "there is no such channel; see `hongyan-admin channels`");
+  }
+  if (!arrivals->second.Accept()) {
+    return base::Error(base::Code::kUnavailable,
+                       "the source has not been heard since the start; try again in a second");
+  }
+  LOG_WARN("channel_accepted source={} target={} applied={}", accept.source, accept.target,
+           arrivals->second.mark().applied);
+  driven_.shards.at(accept.target).touched = true;
+  return model::ReplyBody(model::Done{});
+}
+
+void BatchRun::Abandon(const base::Error& error) {
+  for (auto& [id, shard] : driven_.shards) shard.logic->AbandonWaiting(WorkOf(id), error);
+}
+
+bool BatchRun::writes() const {
+  if (batch_->records() > 0 || !outbox_.empty()) return true;
+  for (const auto& [id, shard] : driven_.shards) {
+    if (shard.touched) return true;
+  }
+  for (const auto& [channel, arrivals] : driven_.arrivals) {
+    if (arrivals.touched()) return true;
+  }
+  return false;
+}
+
+std::unique_ptr<storage::Batch> BatchRun::Seal() {
+  CHECK(!sealed_);
+  sealed_ = true;
+  storage::ChannelStore& channels = store_.channels();
+  for (auto& [channel, arrivals] : driven_.arrivals) {
+    if (!arrivals.touched()) continue;
+    channels.PutMark(*batch_, channel, arrivals.mark());
+    driven_.shards.at(channel.target).touched = true;
+  }
+  for (auto& [channel, items] : outbox_) {
+    storage::OutboxRow row{items.front().number, items.back().number, {}};
+    int64_t bytes = 0;
+    for (const auto& item : items) {
+      row.items.push_back(EncodeItem(*item.item));
+      bytes += static_cast<int64_t>(row.items.back().size());
+    }
+    outbox_bytes_[channel] = bytes;
+    channels.PutOutbox(*batch_, channel, row);
+  }
+  for (auto& [id, shard] : driven_.shards) {
+    if (!shard.touched) continue;
+    shard.next_head.batch = shard.head.batch + 1;
+    shard.next_head.time_ms = time_ms_;
+    channels.PutHead(*batch_, id, shard.next_head);
+  }
+  return std::move(batch_);
+}
+
+std::vector<std::pair<model::ShardId, int64_t>> BatchRun::batch_numbers() const {
+  std::vector<std::pair<model::ShardId, int64_t>> numbers;
+  for (const auto& [id, shard] : driven_.shards) {
+    if (shard.touched) numbers.emplace_back(id, shard.next_head.batch);
+  }
+  return numbers;
+}
+
+void BatchRun::Committed() {
+  for (auto& [id, shard] : driven_.shards) {
+    shard.logic->Publish(effects);
+    if (!shard.touched) continue;
+    shard.head = shard.next_head;
+    shard.touched = false;
+  }
+  for (auto& [channel, arrivals] : driven_.arrivals) {
+    if (!arrivals.touched()) continue;
+    arrivals.Publish();
+    const auto courier = driven_.couriers.find(channel);
+    // What was applied at once was never under way; the courier only learns that it is done.
+    if (courier != driven_.couriers.end() && !outbox_.contains(channel) &&
+        arrivals.mark().position == 0 && arrivals.mark().applied > courier->second.head()) {
+      courier->second.AppliedAtOnce(arrivals.mark().applied);
+    }
+  }
+  for (auto& [channel, items] : outbox_) {
+    Courier& courier = driven_.couriers.at(channel);
+    // A shortcut may precede the row in its channel: the courier's head must meet the row's first number.
+    if (items.front().number > courier.head() + 1) courier.AppliedAtOnce(items.front().number - 1);
+    courier.Committed(std::move(items), outbox_bytes_[channel], now_ns_);
+  }
+}
+
+void BatchRun::Dropped() {
+  for (auto& [id, shard] : driven_.shards) {
+    shard.logic->Drop();
+    shard.next_head = shard.head;
+    shard.touched = false;
+  }
+  for (auto& [channel, arrivals] : driven_.arrivals) arrivals.Drop();
+}
+
+}  // namespace hongyan::shard

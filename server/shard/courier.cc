@@ -1,0 +1,222 @@
+#include "shard/courier.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "shard/item_codec.h"
+
+namespace hongyan::shard {
+namespace {
+
+constexpr int64_t kNsPerMs = 1'000'000;
+constexpr int64_t kTrimItems = 1024;       // a range this long is worth a trim
+constexpr size_t kGivenRecords = 8192;     // beyond, neighbours are merged: ages become coarser
+constexpr size_t kItemBytesGuess = 96;     // an item in memory, for the window's bound in bytes
+
+}  // namespace
+
+base::Result<void> Courier::Open(storage::ChannelStore& store, int64_t head, uint64_t meeting,
+                                 int64_t now_ns) {
+  auto oldest = store.OldestKept(channel_);
+  if (!oldest) return oldest.error();
+  head_ = head;
+  oldest_kept_ = oldest->value_or(head + 1);
+  applied_ = oldest_kept_ - 1;
+  trimmed_ = applied_;
+  window_.clear();
+  window_from_ = oldest_kept_;
+  sent_ = applied_;
+  given_.clear();
+  given_bytes_ = 0;
+  if (applied_ < head_) given_.push_back({head_, now_ns, 0});
+  meeting_ = meeting;
+  met_ = false;
+  last_hello_ns_ = 0;
+  stopped_.clear();
+  return {};
+}
+
+void Courier::Committed(std::vector<cluster::TravellingItem> items, int64_t bytes, int64_t now_ns) {
+  const bool fits = window_last() == head_ && window_.size() + items.size() <= limits_.window_items &&
+                    (window_.size() + items.size()) * kItemBytesGuess <= limits_.window_bytes;
+  head_ = items.back().number;
+  if (given_.size() < kGivenRecords) {
+    given_.push_back({head_, now_ns, bytes});
+  } else {
+    given_.back().last = head_;
+    given_.back().bytes += bytes;
+  }
+  given_bytes_ += bytes;
+  if (fits) {
+    for (auto& item : items) window_.push_back(std::move(item));
+  }
+}
+
+void Courier::AppliedAtOnce(int64_t number) {
+  head_ = std::max(head_, number);
+  Confirm(number);
+  sent_ = std::max(sent_, number);
+}
+
+void Courier::Confirm(int64_t applied) {
+  if (applied <= applied_) return;
+  applied_ = applied;
+  while (!window_.empty() && window_.front().number <= applied_) window_.pop_front();
+  if (window_.empty()) {
+    window_from_ = std::max(window_from_, applied_ + 1);
+  } else {
+    window_from_ = window_.front().number;
+  }
+  while (!given_.empty() && given_.front().last <= applied_) {
+    given_bytes_ -= given_.front().bytes;
+    given_.pop_front();
+  }
+}
+
+// The rule of SHARDS section 2. Anything outside it means that one side lost committed state: never guess.
+void Courier::Meet(const cluster::ChannelProgress& progress) {
+  std::string why;
+  if (progress.incarnation != 0 && progress.incarnation != incarnation_) {
+    why = "the target knows another incarnation of the source";
+  } else if (progress.applied > head_) {
+    why = "the target has applied up to " + std::to_string(progress.applied) +
+          ", the source has given only " + std::to_string(head_) + ": the source lost its tail";
+  } else if (progress.applied < oldest_kept_ - 1) {
+    why = "the target has applied up to " + std::to_string(progress.applied) +
+          ", the source keeps only from " + std::to_string(oldest_kept_) + ": the target lost its tail";
+  }
+  if (!why.empty()) {
+    if (stopped_ != why) {
+      LOG_ERROR("channel_stopped source={} target={} why=\"{}\"", channel_.source, channel_.target, why);
+    }
+    stopped_ = std::move(why);
+    return;
+  }
+  if (!stopped_.empty()) {
+    LOG_WARN("channel_resumed source={} target={} applied={}", channel_.source, channel_.target,
+             progress.applied);
+  }
+  stopped_.clear();
+  met_ = true;
+  Confirm(progress.applied);
+  sent_ = applied_;
+}
+
+void Courier::OnProgress(const cluster::ChannelProgress& progress, int64_t now_ns) {
+  last_progress_ns_ = now_ns;
+  if (progress.meeting != meeting_) {
+    // The target is in no meeting with us (it started anew): begin another one.
+    if (met_) {
+      met_ = false;
+      ++meeting_;
+      last_hello_ns_ = 0;
+    }
+    return;
+  }
+  if (!met_) {
+    Meet(progress);
+    return;
+  }
+  Confirm(std::min(progress.applied, head_));
+  if (progress.resend) sent_ = applied_;
+}
+
+void Courier::SayHello(cluster::Carrier& carrier, int64_t now_ns) {
+  last_hello_ns_ = now_ns;
+  carrier.Send(cluster::ChannelItems{channel_, meeting_, incarnation_, oldest_kept_, head_, {}});
+}
+
+void Courier::Refill(storage::ChannelStore& store) {
+  if (window_last() >= head_ || window_.size() * 2 > limits_.window_items) return;
+  if (window_.empty()) window_from_ = std::max(window_from_, applied_ + 1);
+  const int64_t from = window_last() + 1;
+  auto rows = store.ReadOutbox(channel_, from, limits_.window_items - window_.size(),
+                               limits_.window_bytes);
+  if (!rows) {
+    LOG_WARN("outbox_unreadable source={} target={} error=\"{}\"", channel_.source, channel_.target,
+             rows.error().text);
+    return;
+  }
+  if (rows->empty() || rows->front().first > from) {
+    if (stopped_.empty()) {
+      stopped_ = "outbox row of item " + std::to_string(from) + " is missing";
+      LOG_ERROR("channel_stopped source={} target={} why=\"{}\"", channel_.source, channel_.target,
+                stopped_);
+    }
+    met_ = false;
+    return;
+  }
+  for (const auto& row : *rows) {
+    for (size_t i = 0; i < row.items.size(); ++i) {
+      const int64_t number = row.first + static_cast<int64_t>(i);
+      if (number != window_last() + 1 || number > head_) continue;
+      cluster::TravellingItem travelling{number, 0, nullptr, {}};
+      if (auto item = DecodeItem(row.items[i])) {
+        travelling.item = std::make_shared<const model::Item>(std::move(item).value());
+      } else {
+        travelling.broken = row.items[i];
+      }
+      window_.push_back(std::move(travelling));
+    }
+  }
+}
+
+void Courier::Pump(storage::ChannelStore& store, cluster::Carrier& carrier, int64_t now_ns) {
+  if (!met_) {
+    if (last_hello_ns_ == 0 || now_ns - last_hello_ns_ >= limits_.resend_ms * kNsPerMs) {
+      SayHello(carrier, now_ns);
+    }
+    return;
+  }
+  if (sent_ > applied_ && now_ns - last_progress_ns_ >= limits_.resend_ms * kNsPerMs) {
+    sent_ = applied_;
+    last_progress_ns_ = now_ns;
+  }
+  Refill(store);
+  if (window_last() <= sent_) return;
+  cluster::ChannelItems message{channel_, meeting_, incarnation_, oldest_kept_, head_, {}};
+  const auto skip = static_cast<ptrdiff_t>(std::max<int64_t>(0, sent_ + 1 - window_from_));
+  message.items.assign(window_.begin() + skip, window_.end());
+  if (sent_ == applied_) last_progress_ns_ = now_ns;
+  sent_ = window_last();
+  carrier.Send(std::move(message));
+}
+
+void Courier::TrimIfDue(storage::ChannelStore& store, bool quiet) {
+  if (!met_ || applied_ <= trimmed_) return;
+  if (!quiet && applied_ - trimmed_ < kTrimItems) return;
+  if (auto trimmed = store.TrimOutbox(channel_, applied_); !trimmed) return;
+  trimmed_ = applied_;
+  oldest_kept_ = applied_ + 1;
+}
+
+bool Courier::MayEmit(int64_t now_ns, std::string* why) const {
+  if (!stopped_.empty()) {
+    *why = "stopped: " + stopped_;
+    return false;
+  }
+  if (given_.empty()) return true;
+  if (now_ns - given_.front().at_ns > limits_.lag_ms * kNsPerMs) {
+    *why = "its oldest item is older than " + std::to_string(limits_.lag_ms) + " ms";
+  } else if (head_ - applied_ > limits_.lag_items || given_bytes_ > limits_.lag_bytes) {
+    *why = std::to_string(head_ - applied_) + " items are under way";
+  } else {
+    return true;
+  }
+  return false;
+}
+
+ChannelReport Courier::Report(int64_t now_ns) const {
+  ChannelReport report;
+  report.source = channel_.source;
+  report.target = channel_.target;
+  report.head = head_;
+  report.applied = applied_;
+  report.backlog_items = head_ - applied_;
+  report.oldest_age_ms = given_.empty() ? 0 : std::max<int64_t>(1, (now_ns - given_.front().at_ns) / kNsPerMs);
+  report.stopped = stopped_;
+  return report;
+}
+
+}  // namespace hongyan::shard

@@ -1,0 +1,511 @@
+#include "shard/executor.h"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "base/log.h"
+#include "model/reason.h"
+#include "shard/batch_run.h"
+#include "shard/shard_time.h"
+
+namespace hongyan::shard {
+namespace {
+
+using storage::CommitOutcome;
+
+constexpr int64_t kNsPerMs = 1'000'000;
+constexpr int64_t kTickMs = 100;
+constexpr size_t kSliceAtLeast = 64;  // records an item is given, even where a batch is nearly full
+constexpr int64_t kReopenPauseMs = 200;
+
+base::Error StoreStopped(const char* what) {
+  return model::Refuse(base::Code::kUnavailable, model::Reason::kStoreStopped, what, 500);
+}
+
+}  // namespace
+
+struct Executor::Impl {
+  Impl(std::string n, std::vector<model::ShardId> s, storage::ShardStore& st, cluster::Carrier& c,
+       Outlet& o, const base::Clock& cl, ExecutorLimits l)
+      : name(std::move(n)), ids(std::move(s)), store(st), carrier(c), outlet(o), clock(cl), limits(l),
+        time(cl) {}
+
+  // -- the two doors in; guarded by mutex
+  struct Inbox {
+    std::vector<model::Command> commands;
+    std::vector<cluster::ChannelItems> items;
+    std::vector<cluster::ChannelProgress> progress;
+    bool empty() const { return commands.empty() && items.empty() && progress.empty(); }
+  };
+
+  base::Result<void> ReadStore();
+  void TakeInbox();
+  bool ItemsWaiting() const;
+  void Fill(BatchRun& run, std::vector<model::Command>& taken);
+  void FillCommands(BatchRun& run, std::vector<model::Command>& taken, size_t upto_records);
+  void FillItems(BatchRun& run, size_t upto_records);
+  void Finish(BatchRun& run, std::vector<model::Command> taken);
+  void Answer(BatchRun& run);
+  void Refuse(const std::vector<model::Command>& taken, const base::Error& error);
+  void OneByOne(std::vector<model::Command> taken);
+  void Recover(BatchRun& run, const std::vector<model::Command>& taken);
+  void ForgetAll();
+  void PumpAll();
+  void NoteQueueTime(const model::Command& command, int64_t now_ns);
+  void PublishReport();
+  bool full(const BatchRun& run, size_t upto_records) const {
+    return run.records() >= upto_records || run.bytes() >= limits.batch_bytes;
+  }
+
+  const std::string name;
+  const std::vector<model::ShardId> ids;
+  storage::ShardStore& store;
+  cluster::Carrier& carrier;
+  Outlet& outlet;
+  const base::Clock& clock;
+  const ExecutorLimits limits;
+
+  std::mutex mutex;
+  std::condition_variable wake;
+  Inbox inbox;
+  bool sleeping = false;
+  bool stopping = false;
+  std::atomic<int64_t> queued{0};
+
+  // -- the executor's thread only
+  ShardTime time;
+  DrivenShards driven;
+  std::deque<model::Command> queue;
+  storage::ChannelId next_channel;  // fairness among channels: the next batch starts after the last served
+  uint64_t next_meeting = 1;
+  int64_t last_tick_ns = 0;
+  int64_t window_start_ns = 0;
+  int64_t window_wait_ns = 0;
+  int64_t window_commands = 0;
+  bool closed = false;  // the store stays closed: answer nothing but refusals
+
+  std::atomic<double> queue_ms{0};
+  mutable std::mutex report_mutex;
+  ExecutorReport report;  // guarded by report_mutex
+  ExecutorReport counts;  // executor's thread; copied into `report` at each tick
+
+  std::thread thread;
+};
+
+Executor::Executor(std::string name, std::vector<model::ShardId> shards, storage::ShardStore& store,
+                   cluster::Carrier& carrier, Outlet& outlet, const base::Clock& clock,
+                   ExecutorLimits limits)
+    : impl_(std::make_unique<Impl>(std::move(name), std::move(shards), store, carrier, outlet, clock,
+                                   limits)) {}
+
+Executor::~Executor() { Stop(); }
+
+base::Result<void> Executor::Open(const LogicFactory& make_logic) {
+  Impl& me = *impl_;
+  for (const model::ShardId id : me.ids) {
+    DrivenShard shard;
+    shard.id = id;
+    shard.logic = make_logic(id);
+    me.driven.shards.emplace(id, std::move(shard));
+  }
+  const uint64_t incarnation = me.store.identity().incarnation;
+  const auto shards = static_cast<model::ShardId>(me.store.identity().shards);
+  for (const model::ShardId ours : me.ids) {
+    for (model::ShardId other = 0; other < shards; ++other) {
+      const storage::ChannelId out{ours, other};
+      const storage::ChannelId in{other, ours};
+      me.driven.couriers.try_emplace(out, out, incarnation, me.limits);
+      me.driven.arrivals.try_emplace(in, in);
+    }
+  }
+  me.next_meeting = static_cast<uint64_t>(me.clock.WallMs()) << 20 | 1;
+  if (auto read = me.ReadStore(); !read) return read;
+  int64_t newest_ms = 0;
+  for (const auto& [id, shard] : me.driven.shards) newest_ms = std::max(newest_ms, shard.head.time_ms);
+  if (auto started = me.time.Start(newest_ms); !started) return started;
+  me.counts.name = me.name;
+  for (const model::ShardId id : me.ids) {
+    auto parked = me.store.channels().ListParked(id, 1'000'000);
+    if (!parked) return parked.error();
+    me.counts.parked += static_cast<int64_t>(parked->size());
+  }
+  me.PublishReport();
+  return {};
+}
+
+// Heads, marks and outboxes as the store has them; every channel meets anew.
+base::Result<void> Executor::Impl::ReadStore() {
+  const int64_t now_ns = clock.BootNs();
+  for (auto& [id, shard] : driven.shards) {
+    auto head = store.channels().ReadHead(id);
+    if (!head) return head.error();
+    shard.head = shard.next_head = *head;
+    shard.touched = false;
+  }
+  for (auto& [channel, courier] : driven.couriers) {
+    const auto& emitted = driven.shards.at(channel.source).head.emitted;
+    const auto found = emitted.find(channel.target);
+    const int64_t head = found == emitted.end() ? 0 : found->second.number;
+    if (auto opened = courier.Open(store.channels(), head, next_meeting++, now_ns); !opened) return opened;
+  }
+  for (auto& [channel, arrivals] : driven.arrivals) {
+    auto mark = store.channels().ReadMark(channel);
+    if (!mark) return mark.error();
+    arrivals.Open(*mark);
+  }
+  return {};
+}
+
+base::Result<void> Executor::Submit(model::Command command) {
+  std::vector<model::Command> one;
+  one.push_back(std::move(command));
+  return SubmitAll(std::move(one));
+}
+
+base::Result<void> Executor::SubmitAll(std::vector<model::Command> commands) {
+  Impl& me = *impl_;
+  const int64_t now_ns = me.clock.BootNs();
+  bool wake = false;
+  {
+    std::lock_guard lock(me.mutex);
+    const auto count = static_cast<int64_t>(commands.size());
+    if (me.stopping) {
+      return model::Refuse(base::Code::kUnavailable, model::Reason::kDraining,
+                           "the server is going down; connect again", 1000);
+    }
+    if (me.queued.load(std::memory_order_relaxed) + count >
+        static_cast<int64_t>(me.limits.queue_commands)) {
+      return model::Refuse(base::Code::kResourceExhausted, model::Reason::kBusy,
+                           "the server is busy; send the same request again after a moment", 100);
+    }
+    me.queued.fetch_add(count, std::memory_order_relaxed);
+    for (auto& command : commands) {
+      command.queued_ns = now_ns;
+      me.inbox.commands.push_back(std::move(command));
+    }
+    wake = std::exchange(me.sleeping, false);
+  }
+  if (wake) me.wake.notify_one();
+  return {};
+}
+
+void Executor::OnItems(cluster::ChannelItems items) {
+  Impl& me = *impl_;
+  bool wake = false;
+  {
+    std::lock_guard lock(me.mutex);
+    me.inbox.items.push_back(std::move(items));
+    wake = std::exchange(me.sleeping, false);
+  }
+  if (wake) me.wake.notify_one();
+}
+
+void Executor::OnProgress(const cluster::ChannelProgress& progress) {
+  Impl& me = *impl_;
+  bool wake = false;
+  {
+    std::lock_guard lock(me.mutex);
+    me.inbox.progress.push_back(progress);
+    wake = std::exchange(me.sleeping, false);
+  }
+  if (wake) me.wake.notify_one();
+}
+
+void Executor::Impl::TakeInbox() {
+  Inbox taken;
+  {
+    std::lock_guard lock(mutex);
+    std::swap(taken, inbox);
+  }
+  for (auto& command : taken.commands) queue.push_back(std::move(command));
+  const int64_t now_ns = clock.BootNs();
+  for (const auto& progress : taken.progress) {
+    const auto courier = driven.couriers.find(progress.channel);
+    if (courier != driven.couriers.end()) courier->second.OnProgress(progress, now_ns);
+  }
+  for (auto& items : taken.items) {
+    const auto arrivals = driven.arrivals.find(items.channel);
+    if (arrivals == driven.arrivals.end()) continue;
+    if (auto progress = arrivals->second.Take(std::move(items))) carrier.Send(*progress);
+  }
+}
+
+bool Executor::Impl::ItemsWaiting() const {
+  return std::any_of(driven.arrivals.begin(), driven.arrivals.end(),
+                     [](const auto& entry) { return entry.second.has_next(); });
+}
+
+void Executor::Impl::NoteQueueTime(const model::Command& command, int64_t now_ns) {
+  window_wait_ns += now_ns - command.queued_ns;
+  ++window_commands;
+}
+
+void Executor::Impl::FillCommands(BatchRun& run, std::vector<model::Command>& taken,
+                                  size_t upto_records) {
+  const int64_t now_ns = clock.BootNs();
+  while (!queue.empty() && !full(run, upto_records)) {
+    taken.push_back(std::move(queue.front()));
+    queue.pop_front();
+    NoteQueueTime(taken.back(), now_ns);
+    run.Apply(taken.back());
+    ++counts.commands;
+  }
+}
+
+void Executor::Impl::FillItems(BatchRun& run, size_t upto_records) {
+  auto& arrivals = driven.arrivals;
+  auto it = arrivals.lower_bound(next_channel);
+  for (size_t served = 0; served < arrivals.size(); ++served, ++it) {
+    if (it == arrivals.end()) it = arrivals.begin();
+    while (it->second.has_next() && !full(run, upto_records)) {
+      const size_t room = std::max(kSliceAtLeast, upto_records - run.records());
+      if (!run.ApplyNext(it->second, it->first, room)) break;
+    }
+    if (full(run, upto_records)) {
+      next_channel = it->first;
+      return;
+    }
+  }
+}
+
+// Clients' commands come first, but arrived items keep half of the records while they have a backlog, so
+// neither starves the other.
+void Executor::Impl::Fill(BatchRun& run, std::vector<model::Command>& taken) {
+  const size_t all = limits.batch_records;
+  FillCommands(run, taken, ItemsWaiting() ? all / 2 : all);
+  FillItems(run, all);
+  if (!queue.empty()) FillCommands(run, taken, all);
+}
+
+bool Executor::RunOnce() {
+  Impl& me = *impl_;
+  if (me.closed) {
+    // One more try to open; until it succeeds everything is refused, nothing is lost.
+    if (!me.store.Reopen() || !me.ReadStore()) {
+      me.TakeInbox();
+      std::vector<model::Command> taken(std::make_move_iterator(me.queue.begin()),
+                                        std::make_move_iterator(me.queue.end()));
+      me.queue.clear();
+      me.Refuse(taken, StoreStopped("the store is closed after a failed write; see the server's log"));
+      return false;
+    }
+    me.closed = false;
+    me.ForgetAll();
+  }
+  me.TakeInbox();
+  if (me.queue.empty() && !me.ItemsWaiting()) {
+    me.PumpAll();
+    return false;
+  }
+  BatchRun run(me.driven, me.store, me.limits, me.time.NowMs(), me.clock.BootNs());
+  std::vector<model::Command> taken;
+  me.Fill(run, taken);
+  me.Finish(run, std::move(taken));
+  me.PumpAll();
+  return true;
+}
+
+void Executor::Impl::Finish(BatchRun& run, std::vector<model::Command> taken) {
+  if (!run.writes()) {
+    // Refusals and repeats only: nothing to make durable, so nothing to wait for.
+    run.Committed();
+    Answer(run);
+    queued.fetch_sub(static_cast<int64_t>(taken.size()), std::memory_order_relaxed);
+    return;
+  }
+  const CommitOutcome outcome = store.Commit(run.Seal());
+  ++counts.batches;
+  switch (outcome) {
+    case CommitOutcome::kCommitted:
+      run.Committed();
+      Answer(run);
+      break;
+    case CommitOutcome::kRejected:
+      run.Dropped();
+      LOG_WARN("batch_rejected executor={} commands={}", name, taken.size());
+      OneByOne(std::move(taken));
+      return;
+    case CommitOutcome::kGuardFired:
+      // Our memory is wrong, not the commands: read again, then run them again.
+      run.Dropped();
+      LOG_ERROR("guard_fired executor={} commands={}", name, taken.size());
+      ForgetAll();
+      if (!ReadStore()) closed = true;
+      OneByOne(std::move(taken));
+      return;
+    case CommitOutcome::kUnknown:
+      Recover(run, taken);
+      break;
+  }
+  queued.fetch_sub(static_cast<int64_t>(taken.size()), std::memory_order_relaxed);
+}
+
+void Executor::Impl::Answer(BatchRun& run) {
+  counts.items += run.items_applied;
+  counts.shortcuts += run.shortcuts;
+  counts.parked += run.parked_change;
+  if (!run.replies.empty()) outlet.Replies(std::move(run.replies));
+  if (!run.effects.empty()) outlet.Effects(std::move(run.effects));
+}
+
+void Executor::Impl::Refuse(const std::vector<model::Command>& taken, const base::Error& error) {
+  std::vector<Outbound> replies;
+  for (const auto& command : taken) replies.push_back({command.reply_to, error});
+  if (!replies.empty()) outlet.Replies(std::move(replies));
+  queued.fetch_sub(static_cast<int64_t>(taken.size()), std::memory_order_relaxed);
+}
+
+// After a rejected batch: each command alone, once, so that one that cannot be committed refuses only itself.
+void Executor::Impl::OneByOne(std::vector<model::Command> taken) {
+  for (auto& command : taken) {
+    std::vector<model::Command> one;
+    one.push_back(std::move(command));
+    if (closed) {
+      Refuse(one, StoreStopped("the store is closed after a failed write; see the server's log"));
+      continue;
+    }
+    BatchRun run(driven, store, limits, time.NowMs(), clock.BootNs());
+    run.Apply(one.front());
+    const bool writes = run.writes();
+    const CommitOutcome outcome = writes ? store.Commit(run.Seal()) : CommitOutcome::kCommitted;
+    if (outcome == CommitOutcome::kCommitted) {
+      run.Committed();
+      Answer(run);
+    } else if (outcome == CommitOutcome::kUnknown) {
+      Recover(run, one);
+    } else {
+      run.Dropped();
+      Refuse(one, base::Error(base::Code::kInternal, "the store refused this request; see the log"));
+      continue;
+    }
+    queued.fetch_sub(1, std::memory_order_relaxed);
+  }
+}
+
+// SHARDS section 1, the fourth ending: nothing is answered until recovery has decided what the commit became.
+void Executor::Impl::Recover(BatchRun& run, const std::vector<model::Command>& taken) {
+  LOG_ERROR("commit_unknown executor={} commands={} reopening", name, taken.size());
+  ++counts.reopens;
+  const auto numbers = run.batch_numbers();
+  auto replies = std::move(run.replies);
+  run.replies.clear();
+  run.Dropped();
+  auto reopened = store.Reopen();
+  if (!reopened || !ReadStore()) {
+    closed = true;
+    if (!reopened) LOG_ERROR("store_closed executor={} error=\"{}\"", name, reopened.error().text);
+    // The outcome stays unknown: the same request again, once the store is open, finds what it became.
+    for (auto& reply : replies) reply.reply = StoreStopped("the outcome is not known yet; send the same request again");
+    outlet.Replies(std::move(replies));
+    ForgetAll();
+    return;
+  }
+  const bool durable = std::all_of(numbers.begin(), numbers.end(), [this](const auto& number) {
+    return driven.shards.at(number.first).head.batch >= number.second;
+  });
+  LOG_WARN("store_reopened executor={} last_batch={}", name, durable ? "kept" : "lost");
+  if (!durable) {
+    for (auto& reply : replies) {
+      if (reply.reply.ok()) reply.reply = StoreStopped("not stored; send the same request again");
+    }
+  }
+  ForgetAll();
+  outlet.Replies(std::move(replies));
+}
+
+// Caches go; what readers were shown is refreshed; whoever waits for a later slice is told to ask again.
+void Executor::Impl::ForgetAll() {
+  BatchRun run(driven, store, limits, time.NowMs(), clock.BootNs());
+  run.Abandon(StoreStopped("the server had to read its store again; send the same request again"));
+  for (auto& [id, shard] : driven.shards) shard.logic->Forget();
+  if (!run.replies.empty()) outlet.Replies(std::move(run.replies));
+}
+
+void Executor::Impl::PumpAll() {
+  const int64_t now_ns = clock.BootNs();
+  for (auto& [channel, arrivals] : driven.arrivals) {
+    if (auto progress = arrivals.TakeUntold()) carrier.Send(*progress);
+  }
+  for (auto& [channel, courier] : driven.couriers) {
+    courier.Pump(store.channels(), carrier, now_ns);
+  }
+}
+
+void Executor::Tick() {
+  Impl& me = *impl_;
+  const int64_t now_ns = me.clock.BootNs();
+  const bool quiet = me.queue.empty() && !me.ItemsWaiting();
+  for (auto& [channel, courier] : me.driven.couriers) {
+    courier.TrimIfDue(me.store.channels(), quiet);
+    courier.Pump(me.store.channels(), me.carrier, now_ns);
+  }
+  if (now_ns - me.window_start_ns >= 1000 * kNsPerMs) {
+    me.queue_ms.store(me.window_commands == 0 ? 0.0
+                                              : static_cast<double>(me.window_wait_ns) /
+                                                    static_cast<double>(me.window_commands) / 1e6);
+    me.window_start_ns = now_ns;
+    me.window_wait_ns = 0;
+    me.window_commands = 0;
+  }
+  me.PublishReport();
+}
+
+void Executor::Impl::PublishReport() {
+  const int64_t now_ns = clock.BootNs();
+  ExecutorReport now = counts;
+  now.queued = queued.load(std::memory_order_relaxed);
+  now.queue_ms = queue_ms.load();
+  now.stopped = closed;
+  for (const auto& [channel, courier] : driven.couriers) now.channels.push_back(courier.Report(now_ns));
+  std::lock_guard lock(report_mutex);
+  report = std::move(now);
+}
+
+void Executor::Start() {
+  Impl& me = *impl_;
+  me.thread = std::thread([this] {
+    Impl& im = *impl_;
+    for (;;) {
+      const int64_t now_ns = im.clock.BootNs();
+      if (now_ns - im.last_tick_ns >= kTickMs * kNsPerMs) {
+        im.last_tick_ns = now_ns;
+        Tick();
+      }
+      if (RunOnce()) continue;
+      std::unique_lock lock(im.mutex);
+      if (im.stopping && im.inbox.empty()) return;
+      if (!im.inbox.empty()) continue;
+      im.sleeping = true;
+      im.wake.wait_for(lock, std::chrono::milliseconds(im.closed ? kReopenPauseMs : kTickMs));
+      im.sleeping = false;
+    }
+  });
+}
+
+void Executor::Stop() {
+  Impl& me = *impl_;
+  {
+    std::lock_guard lock(me.mutex);
+    me.stopping = true;
+  }
+  me.wake.notify_one();
+  if (me.thread.joinable()) me.thread.join();
+}
+
+bool Executor::drives(model::ShardId shard) const {
+  return std::find(impl_->ids.begin(), impl_->ids.end(), shard) != impl_->ids.end();
+}
+
+ExecutorReport Executor::report() const {
+  std::lock_guard lock(impl_->report_mutex);
+  return impl_->report;
+}
+
+double Executor::queue_ms() const { return impl_->queue_ms.load(std::memory_order_relaxed); }
+
+}  // namespace hongyan::shard
