@@ -10,6 +10,13 @@
 
 namespace hongyan::inbox {
 
+// seq = generation << 40 | number (MESSAGING section 1).
+constexpr int kGenerationShift = 40;
+
+// A user's head as the store has it: max(last entry, floor, generation << 40). Any thread.
+base::Result<model::Seq> StoredHead(const storage::InboxStore& store, model::UserId user,
+                                    int64_t generation);
+
 // Its part of Sync and of the group list: reads beside the writer. Any thread; see storage::Reach for what
 // may be called on a loop.
 class Reader {

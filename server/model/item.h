@@ -43,9 +43,10 @@ struct MembersItem {
 // Inbox shard to conversation shard: my slice of this group is not what your items say.
 struct SliceRequestItem {
   GroupId group;
+  ConvSeq from;  // the first item that waits: who left since then is asked for too
 };
 
-// The answer: the target's members at `conv_seq`, whole.
+// The answer: the target's members at `conv_seq`, whole, and those who left at or after the asked number.
 struct SliceSnapshotItem {
   GroupId group;
   int64_t version = 0;

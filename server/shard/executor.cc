@@ -334,8 +334,11 @@ void Executor::Impl::Finish(BatchRun& run, std::vector<model::Command> taken) {
       // Our memory is wrong, not the commands: read again, then run them again.
       run.Dropped();
       LOG_ERROR("guard_fired executor={} commands={}", name, taken.size());
-      ForgetAll();
-      if (!ReadStore()) closed = true;
+      if (ReadStore()) {
+        ForgetAll();
+      } else {
+        closed = true;
+      }
       OneByOne(std::move(taken));
       return;
     case CommitOutcome::kUnknown:
@@ -395,6 +398,13 @@ void Executor::Impl::Recover(BatchRun& run, const std::vector<model::Command>& t
   auto replies = std::move(run.replies);
   run.replies.clear();
   run.Dropped();
+  // Those whose answer was to come with a later slice.
+  for (const auto& command : taken) {
+    const bool has_reply = std::any_of(replies.begin(), replies.end(), [&command](const Outbound& o) {
+      return o.to.loop == command.reply_to.loop && o.to.ticket == command.reply_to.ticket;
+    });
+    if (!has_reply) replies.push_back({command.reply_to, StoreStopped("send the same request again")});
+  }
   auto reopened = store.Reopen();
   if (!reopened || !ReadStore()) {
     closed = true;
@@ -402,7 +412,6 @@ void Executor::Impl::Recover(BatchRun& run, const std::vector<model::Command>& t
     // The outcome stays unknown: the same request again, once the store is open, finds what it became.
     for (auto& reply : replies) reply.reply = StoreStopped("the outcome is not known yet; send the same request again");
     outlet.Replies(std::move(replies));
-    ForgetAll();
     return;
   }
   const bool durable = std::all_of(numbers.begin(), numbers.end(), [this](const auto& number) {
@@ -422,8 +431,9 @@ void Executor::Impl::Recover(BatchRun& run, const std::vector<model::Command>& t
 void Executor::Impl::ForgetAll() {
   BatchRun run(driven, store, limits, time.NowMs(), clock.BootNs());
   run.Abandon(StoreStopped("the server had to read its store again; send the same request again"));
-  for (auto& [id, shard] : driven.shards) shard.logic->Forget();
+  for (auto& [id, shard] : driven.shards) shard.logic->Forget(run.effects);
   if (!run.replies.empty()) outlet.Replies(std::move(run.replies));
+  if (!run.effects.empty()) outlet.Effects(std::move(run.effects));
 }
 
 void Executor::Impl::PumpAll() {

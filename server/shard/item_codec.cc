@@ -56,6 +56,7 @@ struct Encoder {
   }
   void operator()(const model::SliceRequestItem& item) {
     out.mutable_slice_request()->set_group(item.group.value);
+    out.mutable_slice_request()->set_from(item.from.value);
   }
   void operator()(const model::SliceSnapshotItem& item) {
     auto* s = out.mutable_slice_snapshot();
@@ -65,6 +66,7 @@ struct Encoder {
     for (const auto& follower : item.members) {
       s->add_users(follower.user.value);
       s->add_since(follower.since.value);
+      s->add_until(follower.until.value);
     }
   }
   void operator()(const model::CreateGroupItem& item) {
@@ -115,9 +117,10 @@ bool Decode(const pb::StoredItem::SliceSnapshot& in, model::SliceSnapshotItem* o
   out->group = model::GroupId(in.group());
   out->version = in.version();
   out->conv_seq = model::ConvSeq(in.conv_seq());
-  if (in.users_size() != in.since_size()) return false;
+  if (in.users_size() != in.since_size() || in.users_size() != in.until_size()) return false;
   for (int i = 0; i < in.users_size(); ++i) {
-    out->members.push_back({model::UserId(in.users(i)), model::ConvSeq(in.since(i))});
+    out->members.push_back({model::UserId(in.users(i)), model::ConvSeq(in.since(i)),
+                            model::ConvSeq(in.until(i))});
   }
   return in.group() > 0;
 }
@@ -157,7 +160,8 @@ base::Result<model::Item> DecodeItem(std::string_view bytes) {
         good = Decode(in.members(), &item.emplace<model::MembersItem>());
         break;
       case pb::StoredItem::kSliceRequest:
-        item = model::SliceRequestItem{model::GroupId(in.slice_request().group())};
+        item = model::SliceRequestItem{model::GroupId(in.slice_request().group()),
+                                       model::ConvSeq(in.slice_request().from())};
         break;
       case pb::StoredItem::kSliceSnapshot:
         good = Decode(in.slice_snapshot(), &item.emplace<model::SliceSnapshotItem>());

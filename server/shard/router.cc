@@ -1,25 +1,15 @@
 #include "shard/router.h"
 
-#include <sodium.h>
-
 #include <string>
 
 #include "base/bytes.h"
+#include "base/hash.h"
 
 namespace hongyan::shard {
 namespace {
 
-static_assert(crypto_shorthash_BYTES == 8 && crypto_shorthash_KEYBYTES == 16);
-
-uint64_t SipHash(std::string_view data, const uint8_t* key) {
-  uint8_t out[crypto_shorthash_BYTES];
-  crypto_shorthash(out, reinterpret_cast<const uint8_t*>(data.data()), data.size(), key);
-  return base::ReadBe64(out);
-}
-
 int SlotOfKey(std::string_view key) {
-  static constexpr uint8_t kZeros[crypto_shorthash_KEYBYTES] = {};
-  return static_cast<int>(SipHash(key, kZeros) % storage::kSlots);
+  return static_cast<int>(base::SipHash(key, base::SipKey{}) % storage::kSlots);
 }
 
 int SlotOfId(int64_t id) {
@@ -48,14 +38,14 @@ int SlotOf(const model::ConversationId& conversation) {
 }
 
 model::UserId Router::UserIdOf(std::string_view name) const {
-  return model::UserId(PositiveId(SipHash(name, id_key_.data())));
+  return model::UserId(PositiveId(base::SipHash(name, id_key_)));
 }
 
 model::GroupId Router::GroupIdOf(model::UserId creator, const model::RequestId& request) const {
   std::string key;
   base::AppendBe64(key, static_cast<uint64_t>(creator.value));
   key.append(request.view());
-  return model::GroupId(PositiveId(SipHash(key, id_key_.data())));
+  return model::GroupId(PositiveId(base::SipHash(key, id_key_)));
 }
 
 }  // namespace hongyan::shard

@@ -100,9 +100,9 @@ class Logic {
   // The batch did not happen: back to the caches as they were.
   virtual void Drop() = 0;
 
-  // Our memory may be wrong: overlay and caches are emptied and read again from the store when needed; what
-  // readers were shown is refreshed.
-  virtual void Forget() = 0;
+  // Our memory may be wrong: overlay and caches are emptied and read again from the store when needed. What
+  // readers were shown is refreshed at once; effects tell of what a lost answer may have hidden.
+  virtual void Forget(std::vector<model::Effect>& effects) = 0;
 
   // Commands taken whose reply comes with a later batch (applied in slices) are answered with `error`.
   virtual void AbandonWaiting(UnitOfWork& work, const base::Error& error) = 0;

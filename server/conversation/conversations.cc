@@ -1,0 +1,300 @@
+#include "conversation/conversations.h"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <utility>
+
+#include "base/hash.h"
+#include "model/reason.h"
+
+namespace hongyan::conversation {
+namespace {
+
+using base::Code;
+using model::Reason;
+using model::Refuse;
+
+constexpr size_t kTails = 500'000;
+constexpr size_t kGroups = 50'000;
+constexpr size_t kMembers = 500'000;
+constexpr int64_t kBusyRetryMs = 200;
+
+}  // namespace
+
+base::Result<void> CheckRequestId(const model::RequestId& id, int64_t now_ms) {
+  if (id.bytes[6] >> 4 != 7) {
+    return Refuse(Code::kInvalidArgument, Reason::kStaleId,
+                  "the request id is not a UUIDv7: its first six bytes are the time it was made");
+  }
+  const int64_t age_ms = now_ms - id.created_ms();
+  if (age_ms > kMaxRequestAgeMs || age_ms < -kMaxRequestAheadMs) {
+    return Refuse(Code::kInvalidArgument, Reason::kStaleId,
+                  "the request id was made more than 7 days ago or more than 5 minutes ahead, by the "
+                  "server's clock: make a new one with the time learnt at login");
+  }
+  return {};
+}
+
+uint64_t BodyHash(std::string_view body) { return base::SipHash(body, base::SipKey{}); }
+
+Conversations::Conversations(storage::ConversationStore& store, const shard::Router& router)
+    : store_(store), router_(router), tails_(kTails), groups_(kGroups), members_(kMembers) {}
+
+void Conversations::Send(shard::UnitOfWork& work, const model::ReplyTo& to,
+                         const model::SendMessage& send) {
+  work.Reply(to, Accept(work, send));
+}
+
+// The order of checks is that of the issue of a repeat: what was accepted once is answered with the same
+// numbers, whatever has happened to the sender since.
+model::Reply Conversations::Accept(shard::UnitOfWork& work, const model::SendMessage& send) {
+  if (auto fresh = CheckRequestId(send.client_msg_id, work.time_ms()); !fresh) return fresh.error();
+  const uint64_t hash = BodyHash(send.body);
+  auto accepted = FindAccepted(send.conversation, send.sender, send.client_msg_id, hash);
+  if (!accepted) return accepted.error();
+  if (accepted->has_value()) {
+    return model::ReplyBody(model::Sent{(*accepted)->seq, (*accepted)->time_ms});
+  }
+  if (auto member = CheckMember(work, send); !member) return std::move(member).error();
+  if (send.after.has_value()) {
+    auto previous = FindReceipt({send.conversation, send.sender, *send.after});
+    if (!previous) return previous.error();
+    if (!previous->has_value()) {
+      return Refuse(Code::kFailedPrecondition, Reason::kAfterNotAccepted,
+                    "the send named in `after` is not accepted: send that one first");
+    }
+  }
+  const model::Group* group = nullptr;
+  if (send.conversation.is_group()) {
+    auto found = FindGroup(send.conversation.group());
+    if (!found) return found.error();
+    group = *found;
+    if (auto may = MayAppend(work, *group); !may) return may.error();
+  } else {
+    if (work.BelowDiskReserve()) return DiskReserve();
+    for (const int64_t user : {send.conversation.a, send.conversation.b}) {
+      if (auto may = MayEmit(work, router_.ShardOf(model::UserId(user))); !may) return may.error();
+    }
+  }
+  auto message = Append(work, send.conversation,
+                        {send.sender, send.client_msg_id, send.kind, send.body, hash});
+  if (!message) return message.error();
+  FanOut(work, send, *message, group);
+  return model::ReplyBody(model::Sent{message->seq, message->time_ms});
+}
+
+base::Error Conversations::DiskReserve() {
+  return Refuse(Code::kResourceExhausted, Reason::kDiskReserve,
+                "the server's disk is nearly full; nothing was stored", 10'000);
+}
+
+base::Result<void> Conversations::CheckMember(shard::UnitOfWork& work,
+                                              const model::SendMessage& send) {
+  if (!send.conversation.is_group()) {
+    if (send.conversation.has(send.sender)) return {};
+    return Refuse(Code::kPermissionDenied, Reason::kNotAMember, "this is not your conversation");
+  }
+  auto group = FindGroup(send.conversation.group());
+  if (!group) return group.error();
+  const bool shows = *group != nullptr && (*group)->state == model::GroupState::kActive;
+  auto member = FindMember(send.conversation.group(), send.sender);
+  if (!member) return member.error();
+  if (!shows || *member == nullptr || !(*member)->present()) {
+    return Refuse(Code::kPermissionDenied, Reason::kNotAMember, "you are not a member of this group");
+  }
+  if ((*member)->muted_until_ms > work.time_ms()) {
+    return Refuse(Code::kPermissionDenied, Reason::kMuted, "you are muted in this group");
+  }
+  return {};
+}
+
+base::Result<void> Conversations::MayEmit(shard::UnitOfWork& work, model::ShardId target) const {
+  std::string why;
+  if (work.MayEmit(target, &why)) return {};
+  if (why.starts_with("stopped")) {
+    return Refuse(Code::kUnavailable, Reason::kChannelStopped,
+                  "delivery is stopped on the server; nothing was stored", 5000);
+  }
+  return Refuse(Code::kResourceExhausted, Reason::kBusy,
+                "delivery is behind; send the same message again after a moment", kBusyRetryMs);
+}
+
+base::Result<void> Conversations::MayAppend(shard::UnitOfWork& work,
+                                            const model::Group& group) const {
+  if (work.BelowDiskReserve()) return DiskReserve();
+  for (size_t shard = 0; shard < group.member_count.size(); ++shard) {
+    if (group.member_count[shard] == 0) continue;
+    if (auto may = MayEmit(work, static_cast<model::ShardId>(shard)); !may) return may;
+  }
+  return {};
+}
+
+base::Result<std::optional<model::SendReceipt>> Conversations::FindReceipt(
+    const ReceiptKey& key) const {
+  if (const auto found = accepted_.find(key); found != accepted_.end()) return std::optional(found->second);
+  return store_.FindReceipt(key.conversation, key.sender, key.id);
+}
+
+base::Result<std::optional<model::SendReceipt>> Conversations::FindAccepted(
+    model::ConversationId conversation, model::UserId sender, const model::RequestId& id,
+    uint64_t hash) {
+  auto receipt = FindReceipt({conversation, sender, id});
+  if (!receipt || !receipt->has_value()) return receipt;
+  if ((*receipt)->body_hash != hash) {
+    return Refuse(Code::kAlreadyExists, Reason::kConflict,
+                  "this request id was accepted with other content: use a new id");
+  }
+  return receipt;
+}
+
+base::Result<const Conversations::Tail*> Conversations::FindTail(
+    model::ConversationId conversation) {
+  return tails_.Find(
+      conversation, [this](model::ConversationId id) -> base::Result<std::optional<Tail>> {
+        auto last = store_.LastMessage(id);
+        if (!last) return last.error();
+        if (!last->has_value()) return std::optional<Tail>(Tail{});
+        return std::optional<Tail>(Tail{(*last)->seq, (*last)->time_ms, (*last)->ordinal});
+      });
+}
+
+base::Result<model::Message> Conversations::Append(shard::UnitOfWork& work,
+                                                   model::ConversationId conversation,
+                                                   Draft draft) {
+  auto found = FindTail(conversation);
+  if (!found) return found.error();
+  const Tail& tail = **found;
+  model::Message message;
+  message.seq = model::ConvSeq(tail.seq.value + 1);
+  message.sender = draft.sender;
+  message.kind = draft.kind;
+  message.time_ms = std::max(work.time_ms(), tail.time_ms);
+  message.ordinal = tail.ordinal + (model::Countable(draft.kind) ? 1 : 0);
+  message.client_msg_id = draft.client_msg_id;
+  message.body = std::move(draft.body);
+  tails_.Put(conversation, {message.seq, message.time_ms, message.ordinal});
+  accepted_[{conversation, draft.sender, draft.client_msg_id}] = {message.seq, message.time_ms,
+                                                                  draft.hash};
+  store_.AppendMessage(work.batch(), conversation, message, draft.hash);
+  return message;
+}
+
+model::Entry Conversations::EntryFor(model::ConversationId conversation,
+                                     const model::Message& message) {
+  return {model::EntryKind::kMessage, message.time_ms, conversation, message.seq,
+          message.client_msg_id};
+}
+
+void Conversations::FanOut(shard::UnitOfWork& work, const model::SendMessage& send,
+                           const model::Message& message, const model::Group* group) {
+  const model::Entry entry = EntryFor(send.conversation, message);
+  if (group != nullptr) {
+    for (size_t shard = 0; shard < group->member_count.size(); ++shard) {
+      const int32_t count = group->member_count[shard];
+      if (count == 0) continue;
+      work.Emit(static_cast<model::ShardId>(shard),
+                model::GroupItem{entry, send.sender, send.sender_device, group->version, count},
+                count);
+    }
+    return;
+  }
+  const model::UserId peer = send.conversation.peer_of(send.sender);
+  const model::ShardId mine = router_.ShardOf(send.sender);
+  const model::ShardId theirs = router_.ShardOf(peer);
+  model::DirectItem item{entry, send.sender, send.sender_device, {send.sender}};
+  if (peer != send.sender && mine == theirs) item.users.push_back(peer);
+  const auto entries = static_cast<int32_t>(item.users.size());
+  work.Emit(mine, std::move(item), entries);
+  if (peer != send.sender && mine != theirs) {
+    work.Emit(theirs, model::DirectItem{entry, send.sender, send.sender_device, {peer}}, 1);
+  }
+}
+
+base::Result<const model::Group*> Conversations::FindGroup(model::GroupId group) {
+  return groups_.Find(group, [this](model::GroupId id) { return store_.FindGroup(id); });
+}
+
+base::Result<const model::Member*> Conversations::FindMember(model::GroupId group,
+                                                             model::UserId user) {
+  return members_.Find(MemberKey{group, user}, [this](const MemberKey& key) {
+    return store_.FindMember(key.first, key.second);
+  });
+}
+
+void Conversations::PutGroup(shard::UnitOfWork& work, model::Group group) {
+  store_.PutGroup(work.batch(), group);
+  const model::GroupId id = group.id;
+  groups_.Put(id, std::move(group));
+}
+
+void Conversations::PutMember(shard::UnitOfWork& work, model::GroupId group,
+                              model::Member member) {
+  store_.PutMember(work.batch(), group, member);
+  const MemberKey key{group, member.user};
+  members_.Put(key, std::move(member));
+}
+
+base::Result<std::vector<model::Member>> Conversations::AllMembers(model::GroupId group) {
+  auto stored = store_.ListMembers(group, model::UserId(), std::numeric_limits<size_t>::max());
+  if (!stored) return stored.error();
+  std::map<model::UserId, model::Member> merged;
+  for (auto& member : *stored) merged[member.user] = std::move(member);
+  members_.ForEachChanged([&](const MemberKey& key, const model::Member* member) {
+    if (key.first == group && member != nullptr) merged[key.second] = *member;
+  });
+  std::vector<model::Member> members;
+  for (auto& [user, member] : merged) members.push_back(std::move(member));
+  return members;
+}
+
+base::Result<shard::ItemOutcome> Conversations::Apply(shard::UnitOfWork& work,
+                                                      const shard::ItemPlace& place,
+                                                      const model::SliceRequestItem& item) {
+  auto group = FindGroup(item.group);
+  if (!group) return group.error();
+  // Gone here, so nobody follows it there.
+  model::SliceSnapshotItem snapshot{item.group, 0, {}, {}};
+  if (*group != nullptr) {
+    snapshot.version = (*group)->version;
+    auto tail = FindTail(model::ConversationId::Group(item.group));
+    if (!tail) return tail.error();
+    snapshot.conv_seq = (*tail)->seq;
+    auto members = AllMembers(item.group);
+    if (!members) return members.error();
+    for (const auto& member : *members) {
+      if (router_.ShardOf(member.user) != place.source) continue;
+      for (const auto& range : member.visible) {
+        if (range.to && range.to < item.from) continue;
+        snapshot.members.push_back({member.user, range.from, range.to});
+      }
+    }
+  }
+  const auto entries = static_cast<int32_t>(snapshot.members.size() * 2 + 1);
+  work.Emit(place.source, std::move(snapshot), entries);
+  return shard::ItemOutcome::Applied();
+}
+
+void Conversations::Publish() {
+  messages_ += static_cast<int64_t>(accepted_.size());
+  tails_.Publish();
+  groups_.Publish();
+  members_.Publish();
+  accepted_.clear();
+}
+
+void Conversations::Drop() {
+  tails_.Drop();
+  groups_.Drop();
+  members_.Drop();
+  accepted_.clear();
+}
+
+void Conversations::Forget() {
+  tails_.Forget();
+  groups_.Forget();
+  members_.Forget();
+  accepted_.clear();
+}
+
+}  // namespace hongyan::conversation

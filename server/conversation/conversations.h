@@ -1,0 +1,126 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <absl/container/flat_hash_map.h>
+
+#include "base/result.h"
+#include "model/command.h"
+#include "model/item.h"
+#include "shard/router.h"
+#include "shard/unit_of_work.h"
+#include "shard/working_set.h"
+#include "storage/conversation_store.h"
+
+namespace hongyan::conversation {
+
+// Request ids older than this, or further ahead, are refused; dedup rows are kept a day longer than the
+// former, so an expired row cannot let a duplicate in (MESSAGING section 2).
+constexpr int64_t kMaxRequestAgeMs = int64_t{7} * 24 * 3600 * 1000;
+constexpr int64_t kMaxRequestAheadMs = 5 * 60 * 1000;
+
+// STALE_ID, or INVALID_ARGUMENT where the id is no UUIDv7. Any thread.
+base::Result<void> CheckRequestId(const model::RequestId& id, int64_t now_ms);
+
+// The hash dedup compares bodies by.
+uint64_t BodyHash(std::string_view body);
+
+// The senders' side of one shard: dedup, order, bodies, groups' rows and their members, and what goes out to
+// the inbox shards. Shard thread. Everything staged goes with the unit of work's commit.
+class Conversations {
+ public:
+  // `store` and `router` outlive it.
+  Conversations(storage::ConversationStore& store, const shard::Router& router);
+
+  // The command SendMessage, whole: replies through `work`.
+  void Send(shard::UnitOfWork& work, const model::ReplyTo& to, const model::SendMessage& send);
+
+  // -- for the room of groups, which stands on this one
+
+  struct Draft {
+    model::UserId sender;
+    model::RequestId client_msg_id;
+    model::BodyKind kind = model::BodyKind::kNone;
+    std::string body;
+    uint64_t hash = 0;  // what a repeat is compared by
+  };
+  // Gives the next conv_seq and stages body and dedup row.
+  base::Result<model::Message> Append(shard::UnitOfWork& work, model::ConversationId conversation,
+                                      Draft draft);
+
+  // What was accepted under this id; a repeat of it is answered from here. CONFLICT for another hash.
+  base::Result<std::optional<model::SendReceipt>> FindAccepted(model::ConversationId conversation,
+                                                               model::UserId sender,
+                                                               const model::RequestId& id,
+                                                               uint64_t hash);
+
+  // The pointers are valid until the next call here; nullptr = there is none.
+  base::Result<const model::Group*> FindGroup(model::GroupId group);
+  base::Result<const model::Member*> FindMember(model::GroupId group, model::UserId user);
+  void PutGroup(shard::UnitOfWork& work, model::Group group);
+  void PutMember(shard::UnitOfWork& work, model::GroupId group, model::Member member);
+
+  // Every member row, present or past, as this batch sees it, by user id.
+  base::Result<std::vector<model::Member>> AllMembers(model::GroupId group);
+
+  // BUSY or UNAVAILABLE where a channel this group's messages need lags or is stopped, RESOURCE_EXHAUSTED
+  // below the disk reserve. Asked before anything is written.
+  base::Result<void> MayAppend(shard::UnitOfWork& work, const model::Group& group) const;
+
+  // A shard's members have a slice that does not fit: emits the snapshot it asked for.
+  base::Result<shard::ItemOutcome> Apply(shard::UnitOfWork& work, const shard::ItemPlace& place,
+                                         const model::SliceRequestItem& item);
+
+  // The entry that points at a message, as its sender's own devices get it.
+  static model::Entry EntryFor(model::ConversationId conversation, const model::Message& message);
+
+  const shard::Router& router() const { return router_; }
+
+  void Publish();
+  void Drop();
+  void Forget();
+
+  int64_t messages() const { return messages_; }  // appended since the start, committed; for stats
+
+ private:
+  // What the next message needs to know of the last one.
+  struct Tail {
+    model::ConvSeq seq;
+    int64_t time_ms = 0;
+    int64_t ordinal = 0;
+  };
+  struct ReceiptKey {
+    model::ConversationId conversation;
+    model::UserId sender;
+    model::RequestId id;
+    bool operator==(const ReceiptKey&) const = default;
+    template <class H>
+    friend H AbslHashValue(H h, const ReceiptKey& k) {
+      return H::combine(std::move(h), k.conversation, k.sender, k.id);
+    }
+  };
+  using MemberKey = std::pair<model::GroupId, model::UserId>;
+
+  base::Result<const Tail*> FindTail(model::ConversationId conversation);
+  base::Result<std::optional<model::SendReceipt>> FindReceipt(const ReceiptKey& key) const;
+  model::Reply Accept(shard::UnitOfWork& work, const model::SendMessage& send);
+  base::Result<void> CheckMember(shard::UnitOfWork& work, const model::SendMessage& send);
+  base::Result<void> MayEmit(shard::UnitOfWork& work, model::ShardId target) const;
+  static base::Error DiskReserve();
+  void FanOut(shard::UnitOfWork& work, const model::SendMessage& send,
+              const model::Message& message, const model::Group* group);
+
+  storage::ConversationStore& store_;
+  const shard::Router& router_;
+  shard::WorkingSet<model::ConversationId, Tail> tails_;
+  shard::WorkingSet<model::GroupId, model::Group> groups_;
+  shard::WorkingSet<MemberKey, model::Member> members_;
+  absl::flat_hash_map<ReceiptKey, model::SendReceipt> accepted_;  // of the batch under way
+  int64_t messages_ = 0;
+};
+
+}  // namespace hongyan::conversation

@@ -1,0 +1,143 @@
+#include "conversation/reader.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "model/reason.h"
+
+namespace hongyan::conversation {
+namespace {
+
+constexpr size_t kMaxPageBytes = 256 << 10;
+
+base::Error NoSuchGroup() {
+  return model::Refuse(base::Code::kNotFound, model::Reason::kNoSuchGroup,
+                       "there is no such group, or you are not a member");
+}
+
+// What of [first, last] may be seen, as ascending disjoint ranges.
+std::vector<std::pair<model::ConvSeq, model::ConvSeq>> Clip(
+    const std::vector<model::VisibleRange>& visible, model::ConvSeq first, model::ConvSeq last) {
+  std::vector<std::pair<model::ConvSeq, model::ConvSeq>> ranges;
+  for (const auto& range : visible) {
+    const model::ConvSeq from = std::max(first, range.from);
+    const model::ConvSeq to = range.to ? std::min(last, range.to) : last;
+    if (from <= to) ranges.emplace_back(from, to);
+  }
+  return ranges;
+}
+
+}  // namespace
+
+base::Result<std::vector<std::optional<model::Message>>> Reader::Bodies(
+    std::span<const storage::ConversationStore::MessageKey> keys, storage::Reach reach) const {
+  return store_.ReadMessages(keys, reach);
+}
+
+base::Result<Reader::HistoryPage> Reader::History(model::UserId user, const HistoryQuery& query,
+                                                  storage::Reach reach) const {
+  std::vector<model::VisibleRange> visible;
+  if (query.conversation.is_group()) {
+    auto member = store_.FindMember(query.conversation.group(), user);
+    if (!member) return member.error();
+    if (!member->has_value() || !(*member)->present()) {
+      return model::Refuse(base::Code::kPermissionDenied, model::Reason::kNotAMember,
+                           "you are not a member of this group");
+    }
+    visible = (*member)->visible;
+  } else if (query.conversation.has(user)) {
+    visible.push_back({model::ConvSeq(1), {}});
+  } else {
+    return model::Refuse(base::Code::kPermissionDenied, model::Reason::kNotAMember,
+                         "this is not your conversation");
+  }
+  auto newest = LastSeq(query.conversation);
+  if (!newest) return newest.error();
+  const model::ConvSeq last =
+      query.before ? std::min(*newest, model::ConvSeq(query.before.value - 1)) : *newest;
+  auto ranges = Clip(visible, model::ConvSeq(query.after.value + 1), last);
+  if (!query.forward) std::reverse(ranges.begin(), ranges.end());
+
+  HistoryPage page;
+  size_t bytes = 0;
+  for (auto [from, to] : ranges) {
+    const size_t room = query.limit - page.messages.size();
+    if (room == 0 || bytes >= kMaxPageBytes) {
+      page.more = true;
+      break;
+    }
+    // Backward: the newest `room` of the range, read forward (conv_seq has no gaps), then turned round.
+    const auto span = static_cast<int64_t>(room);
+    const model::ConvSeq first =
+        query.forward ? from : std::max(from, model::ConvSeq(to.value - span + 1));
+    auto part = store_.ReadRange(query.conversation, first, to, room,
+                                 query.forward ? kMaxPageBytes - bytes
+                                               : std::numeric_limits<size_t>::max(),
+                                 reach);
+    if (!part) return part.error();
+    if (!query.forward) std::reverse(part->begin(), part->end());
+    bool cut = false;
+    for (auto& message : *part) {
+      if (!page.messages.empty() && bytes + message.body.size() > kMaxPageBytes) {
+        cut = true;
+        break;
+      }
+      bytes += message.body.size();
+      page.messages.push_back(std::move(message));
+    }
+    const bool reached_end = query.forward
+                                 ? !page.messages.empty() && page.messages.back().seq == to
+                                 : !page.messages.empty() && page.messages.back().seq == from;
+    if (cut || !reached_end) {
+      page.more = true;
+      break;
+    }
+  }
+  return page;
+}
+
+base::Result<model::Group> Reader::FindGroup(model::UserId user, model::GroupId group) const {
+  auto member = store_.FindMember(group, user);
+  if (!member) return member.error();
+  if (!member->has_value() || !(*member)->present()) return NoSuchGroup();
+  return FindGroup(group);
+}
+
+base::Result<model::Group> Reader::FindGroup(model::GroupId group) const {
+  auto found = store_.FindGroup(group);
+  if (!found) return found.error();
+  if (!found->has_value() || (*found)->state != model::GroupState::kActive) return NoSuchGroup();
+  return std::move(**found);
+}
+
+base::Result<std::vector<model::Member>> Reader::Members(model::UserId user, model::GroupId group,
+                                                         model::UserId after, size_t limit) const {
+  if (auto visible = FindGroup(user, group); !visible) return std::move(visible).error();
+  return Members(group, after, limit);
+}
+
+base::Result<std::vector<model::Member>> Reader::Members(model::GroupId group, model::UserId after,
+                                                         size_t limit) const {
+  std::vector<model::Member> present;
+  while (present.size() < limit) {
+    const size_t want = limit - present.size();
+    auto rows = store_.ListMembers(group, after, want);
+    if (!rows) return rows.error();
+    if (rows->empty()) break;
+    after = rows->back().user;
+    const bool end = rows->size() < want;
+    for (auto& member : *rows) {
+      if (member.present()) present.push_back(std::move(member));
+    }
+    if (end) break;
+  }
+  return present;
+}
+
+base::Result<model::ConvSeq> Reader::LastSeq(model::ConversationId conversation) const {
+  auto last = store_.LastMessage(conversation);
+  if (!last) return last.error();
+  return last->has_value() ? (*last)->seq : model::ConvSeq();
+}
+
+}  // namespace hongyan::conversation
