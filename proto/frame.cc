@@ -1,6 +1,7 @@
 #include "proto/frame.h"
 
-#include <cstring>
+#include <algorithm>
+#include <cassert>
 
 namespace hongyan::proto {
 
@@ -36,40 +37,67 @@ void AppendFrame(std::string& out, FrameHeader header, std::string_view payload)
   out.append(payload);
 }
 
-char* FrameSplitter::Reserve(size_t at_least, size_t* room) {
-  if (begin_ == end_) begin_ = end_ = 0;
-  if (buffer_.size() - end_ < at_least) {
-    if (begin_ > 0) {
-      std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
-      end_ -= begin_;
-      begin_ = 0;
-    }
-    if (buffer_.size() - end_ < at_least) buffer_.resize(end_ + at_least);
-  }
-  *room = buffer_.size() - end_;
-  return buffer_.data() + end_;
+void FrameSplitter::Feed(std::string_view bytes) {
+  assert(fed_.empty());
+  fed_ = bytes;
 }
 
-void FrameSplitter::Commit(size_t bytes) { end_ += bytes; }
+// Moves fed bytes to the kept ones until `want` are together; false if there are not that many.
+bool FrameSplitter::TopUp(size_t want) {
+  const size_t have = kept_.size() - begin_;
+  if (have >= want) return true;
+  if (begin_ > 0) {
+    kept_.erase(0, begin_);
+    begin_ = 0;
+  }
+  const size_t take = std::min(want - have, fed_.size());
+  kept_.append(fed_.substr(0, take));
+  fed_.remove_prefix(take);
+  return have + take == want;
+}
+
+// 0 where the frame is refused.
+size_t FrameSplitter::WholeSize(const FrameHeader& header) {
+  too_large_ = header.length > max_payload_;
+  return too_large_ ? 0 : kFrameHeaderBytes + header.length;
+}
 
 std::optional<Frame> FrameSplitter::Next() {
-  if (too_large_ || end_ - begin_ < kFrameHeaderBytes) return std::nullopt;
-  const FrameHeader header = ReadFrameHeader(buffer_.data() + begin_);
-  if (header.length > max_payload_) {
-    too_large_ = true;
-    return std::nullopt;
+  if (too_large_) return std::nullopt;
+  if (begin_ == kept_.size()) {
+    kept_.clear();
+    begin_ = 0;
+    if (fed_.size() < kFrameHeaderBytes) return std::nullopt;
+    const FrameHeader header = ReadFrameHeader(fed_.data());
+    const size_t whole = WholeSize(header);
+    if (whole == 0 || fed_.size() < whole) return std::nullopt;
+    const Frame frame{header, fed_.substr(kFrameHeaderBytes, header.length)};
+    fed_.remove_prefix(whole);
+    return frame;
   }
-  const size_t whole = kFrameHeaderBytes + header.length;
-  if (end_ - begin_ < whole) return std::nullopt;
-  Frame frame{header, {buffer_.data() + begin_ + kFrameHeaderBytes, header.length}};
+  if (!TopUp(kFrameHeaderBytes)) return std::nullopt;
+  const FrameHeader header = ReadFrameHeader(kept_.data() + begin_);
+  const size_t whole = WholeSize(header);
+  if (whole == 0 || !TopUp(whole)) return std::nullopt;
+  const Frame frame{header, {kept_.data() + begin_ + kFrameHeaderBytes, header.length}};
   begin_ += whole;
   return frame;
 }
 
-void FrameSplitter::ReleaseIfEmpty() {
-  if (begin_ != end_) return;
-  begin_ = end_ = 0;
-  std::string().swap(buffer_);
+void FrameSplitter::Keep() {
+  if (begin_ == kept_.size()) {
+    // A fresh string rather than clear(): clear keeps the memory.
+    std::string(fed_).swap(kept_);
+  } else if (begin_ > 0) {
+    std::string rest;
+    rest.reserve(buffered());
+    rest.append(kept_, begin_).append(fed_);
+    rest.swap(kept_);
+  } else {
+    kept_.append(fed_);
+  }
+  begin_ = 0;
+  fed_ = {};
 }
 
 }  // namespace hongyan::proto

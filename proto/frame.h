@@ -47,8 +47,14 @@ struct Frame {
 
 enum class FrameError { kTooLarge };
 
-// Cuts a stream of bytes into frames. Bytes are handed over as they were read; frames point into the
-// splitter's own buffer and are valid until the next call. One thread.
+// Cuts a stream of bytes into frames, without copying those that arrive whole:
+//
+//   splitter.Feed(read_bytes);
+//   while (auto frame = splitter.Next()) ...
+//   splitter.Keep();  // the read buffer may be used again
+//
+// Only the beginning of an unfinished frame (and frames held back by leaving the loop early) is copied, by
+// Keep. One thread.
 class FrameSplitter {
  public:
   explicit FrameSplitter(size_t max_payload) : max_payload_(max_payload) {}
@@ -56,24 +62,28 @@ class FrameSplitter {
   // Payloads above it are an error; takes effect with the next header. Raised after login.
   void set_max_payload(size_t bytes) { max_payload_ = bytes; }
 
-  // Room for a read of at least `at_least` bytes; Commit says how many were filled.
-  char* Reserve(size_t at_least, size_t* room);
-  void Commit(size_t bytes);
+  // Goes on with `bytes`, which stay where they are until Keep. REQUIRES that what was fed before has been
+  // kept, or used up.
+  void Feed(std::string_view bytes);
 
-  // The next whole frame, or none yet. After too_large() nothing more comes.
+  // The next whole frame, or none yet. Its payload is valid until the next call of anything. After
+  // too_large() nothing more comes.
   std::optional<Frame> Next();
   bool too_large() const { return too_large_; }
 
-  // Bytes held, whole frames or not.
-  size_t buffered() const { return end_ - begin_; }
+  // Copies what has not been taken out; holds no memory when that is nothing.
+  void Keep();
 
-  // Gives the buffer back when it is empty: an idle connection holds no memory for it.
-  void ReleaseIfEmpty();
+  // Bytes not taken out yet, whole frames or not.
+  size_t buffered() const { return kept_.size() - begin_ + fed_.size(); }
 
  private:
-  std::string buffer_;
+  bool TopUp(size_t want);
+  size_t WholeSize(const FrameHeader& header);
+
+  std::string kept_;  // from earlier reads; what counts begins at begin_
   size_t begin_ = 0;
-  size_t end_ = 0;
+  std::string_view fed_;  // follows what is kept
   size_t max_payload_;
   bool too_large_ = false;
 };

@@ -109,9 +109,8 @@ void FakeServer::Accept() {
 bool FakeServer::ReadFrom(ConnectionId id) {
   auto it = connections_.find(id);
   if (it == connections_.end()) return false;
-  size_t room = 0;
-  char* at = it->second.in.Reserve(64 << 10, &room);
-  const ssize_t got = recv(it->second.fd, at, room, 0);
+  std::string bytes(64 << 10, '\0');
+  const ssize_t got = recv(it->second.fd, bytes.data(), bytes.size(), 0);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return true;
   if (got <= 0) {
     close(it->second.fd);
@@ -119,12 +118,15 @@ bool FakeServer::ReadFrom(ConnectionId id) {
     if (events_.on_close) events_.on_close(id);
     return false;
   }
-  it->second.in.Commit(static_cast<size_t>(got));
+  it->second.in.Feed({bytes.data(), static_cast<size_t>(got)});
   for (;;) {
     it = connections_.find(id);
     if (it == connections_.end()) return false;
     const auto frame = it->second.in.Next();
-    if (!frame) return WriteTo(it->second);
+    if (!frame) {
+      it->second.in.Keep();
+      return WriteTo(it->second);
+    }
     if (events_.on_frame) events_.on_frame(id, frame->header, std::string(frame->payload));
   }
 }
