@@ -8,6 +8,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <rocksdb/db.h>
+#include <rocksdb/write_batch.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -383,6 +385,61 @@ void Concurrent() {
   for (auto& thread : threads) thread.join();
 }
 
+// --- RocksDB
+// ---------------------------------------------------------------------------------------------
+
+rocksdb::Options StoreOptions() {
+  rocksdb::Options options;
+  options.create_if_missing = true;
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  options.track_and_verify_wals_in_manifest = true;
+  options.recycle_log_file_num = 0;
+  options.write_buffer_size = 64 << 10;  // flushes and compactions all the time
+  options.target_file_size_base = 64 << 10;
+  options.level0_file_num_compaction_trigger = 2;
+  options.max_background_jobs = 2;
+  return options;
+}
+
+std::string NumberKey(uint64_t number) {
+  char text[24];
+  snprintf(text, sizeof(text), "n%020llu", static_cast<unsigned long long>(number));
+  return text;
+}
+
+// Reports the newest number found at the start, checking that none below is missing; then writes
+// numbers, each with a row that is overwritten again and again, and reports each once its write has
+// returned.
+void Rocksdb(bool sync) {
+  rocksdb::DB* db = nullptr;
+  rocksdb::Status status = rocksdb::DB::Open(StoreOptions(), At("store"), &db);
+  if (!status.ok()) fprintf(stderr, "fault_victim: open: %s\n", status.ToString().c_str());
+  REQUIRE(status.ok());
+  uint64_t number = 0;
+  std::string value;
+  rocksdb::Iterator* it = db->NewIterator({});
+  for (it->Seek("n"); it->Valid() && it->key().starts_with("n"); it->Next()) {
+    REQUIRE(it->key() == NumberKey(++number));
+  }
+  REQUIRE(it->status().ok());
+  delete it;
+  status = db->Get({}, "head", &value);
+  REQUIRE(number == 0 ? status.IsNotFound() : value == NumberKey(number));
+  Report(number);
+  rocksdb::WriteOptions options;
+  options.sync = sync;
+  for (;;) {
+    ++number;
+    rocksdb::WriteBatch batch;
+    batch.Put(NumberKey(number),
+              std::string(500 + number % 500, static_cast<char>('a' + number % 26)));
+    batch.Put("head", NumberKey(number));
+    batch.Put("row" + std::to_string(number % 50), std::string(1000, 'r'));
+    REQUIRE(db->Write(options, &batch).ok());
+    Report(number);
+  }
+}
+
 // --- what it costs
 // ---------------------------------------------------------------------------------------
 
@@ -413,6 +470,31 @@ void BenchWrite() {  // the page cache only
     PutAt(fd, bytes, static_cast<off_t>(writes % 1024 * 4096));
     ++writes;
   }
+  fprintf(stderr, "%.0f writes/s\n", static_cast<double>(writes) / Seconds(start));
+  _exit(0);
+}
+
+void BenchRocksdb() {  // four writers, every write synced, small memtables
+  rocksdb::Options options = StoreOptions();
+  options.write_buffer_size = 4 << 20;
+  options.target_file_size_base = 4 << 20;
+  rocksdb::DB* db = nullptr;
+  REQUIRE(rocksdb::DB::Open(options, At("store"), &db).ok());
+  std::atomic<uint64_t> writes = 0;
+  std::vector<std::thread> threads;
+  auto start = Clock::now();
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      rocksdb::WriteOptions sync;
+      sync.sync = true;
+      for (uint64_t i = 0; Seconds(start) < 3; ++i) {
+        std::string key = NumberKey((i * 4 + static_cast<uint64_t>(t)) * 7919 % 1'000'003);
+        REQUIRE(db->Put(sync, key, std::string(4000, 'v')).ok());
+        ++writes;
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
   fprintf(stderr, "%.0f writes/s\n", static_cast<double>(writes) / Seconds(start));
   _exit(0);
 }
@@ -449,8 +531,11 @@ int main(int argc, char** argv) {
       {"fill-disk", FillDisk},
       {"mapped", Mapped},
       {"concurrent", Concurrent},
+      {"rocksdb-sync", [] { Rocksdb(true); }},
+      {"rocksdb-nosync", [] { Rocksdb(false); }},
       {"bench-sync", BenchSync},
       {"bench-write", BenchWrite},
+      {"bench-rocksdb", BenchRocksdb},
   };
   auto found = argc == 3 ? scenarios.find(argv[1]) : scenarios.end();
   if (found == scenarios.end()) {
