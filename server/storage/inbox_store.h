@@ -49,7 +49,8 @@ class InboxStore {
     model::UserId user;
     model::Seq seq;
   };
-  // Stages the same entry for each recipient: one record each.
+  // Stages the same entry for each recipient: at most one record each, as an adapter may put the entries that
+  // one user gets in one batch into one record.
   virtual void Append(Batch& batch, std::span<const Recipient> recipients,
                       const model::Entry& entry) = 0;
 

@@ -111,6 +111,23 @@ TEST_CASE_TEMPLATE("an erased device is gone and the others stay", Adapter, ADAP
   CHECK(adapter.store().accounts().ListDevices(model::UserId(501))->size() == 1);
 }
 
+TEST_CASE_TEMPLATE("an erased device is gone, erasing it again changes nothing", Adapter, ADAPTERS) {
+  Adapter adapter;
+  AccountStore& accounts = adapter.store().accounts();
+  const model::UserId user(500);
+  Commit(adapter.store(), [&](Batch& batch) {
+    accounts.PutDevice(batch, user, MakeDevice(1));
+    accounts.PutDevice(batch, user, MakeDevice(2));
+  });
+  for (int time = 0; time < 2; ++time) {
+    CHECK(Commit(adapter.store(), [&](Batch& batch) {
+            accounts.EraseDevice(batch, user, MakeDevice(1).id);
+          }) == CommitOutcome::kCommitted);
+    CHECK_FALSE(accounts.FindDevice(user, MakeDevice(1).id)->has_value());
+    CHECK(accounts.ListDevices(user)->size() == 1);
+  }
+}
+
 TEST_CASE_TEMPLATE("users are listed in pages that neither skip nor repeat", Adapter, ADAPTERS) {
   Adapter adapter;
   AccountStore& accounts = adapter.store().accounts();

@@ -2,14 +2,19 @@
 
 #include <functional>
 #include <memory>
+#include <utility>
 
+#include "base/clock.h"
+#include "faulty_env.h"
 #include "storage/memory/memory_message_store.h"
 #include "storage/message_store.h"
+#include "storage/rocksdb/rocksdb_message_store.h"
+#include "temporary_directory.h"
 
 namespace hongyan::storage {
 
-// What a contract test needs of an adapter: an empty store, its process dying and coming back, and commits
-// that fail on demand. Every test runs on each of ADAPTERS.
+// What a contract test needs of an adapter: an empty store with four shards, its process dying and coming
+// back, and commits that fail on demand. Every test runs on each of ADAPTERS.
 class MemoryAdapter {
  public:
   MemoryAdapter() { Open(); }
@@ -22,27 +27,64 @@ class MemoryAdapter {
     Open();
   }
 
-  // The next commit ends unknown; afterwards the store cannot be opened `failures` times.
-  void FailNextCommit(int reopen_failures = 0) {
-    fate_ = CommitFate::kUnknownLost;
-    reopen_failures_ = reopen_failures;
-  }
+  // Until Heal, commits end unknown and the store cannot be opened.
+  void Break() { broken_ = true; }
+  void Heal() { broken_ = false; }
 
  private:
   void Open() {
     MemoryFaults faults;
-    faults.commit = [this] { return std::exchange(fate_, CommitFate::kApply); };
-    faults.reopen_fails = [this] { return reopen_failures_-- > 0; };
+    faults.commit = [this] { return broken_ ? CommitFate::kUnknownLost : CommitFate::kApply; };
+    faults.reopen_fails = [this] { return broken_; };
     store_ = std::make_unique<MemoryMessageStore>(state_, std::move(faults));
   }
 
   std::shared_ptr<MemoryState> state_ = MemoryState::Create(7, 4);
   std::unique_ptr<MemoryMessageStore> store_;
-  CommitFate fate_ = CommitFate::kApply;
-  int reopen_failures_ = 0;
+  bool broken_ = false;
 };
 
-#define ADAPTERS MemoryAdapter
+class RocksdbAdapter {
+ public:
+  RocksdbAdapter() { Open(); }
+
+  MessageStore& store() { return *store_; }
+  RocksdbMessageStore& rocksdb_store() { return *store_; }
+  const std::string& path() const { return directory_.path(); }
+  FaultyFileSystem& files() { return *files_; }
+  base::ManualClock& clock() { return clock_; }
+
+  RocksdbOptions options() const {
+    RocksdbOptions options;
+    options.path = path();
+    options.clock = &clock_;
+    options.disk_reserve_bytes = 0;
+    options.block_cache_bytes = 8 << 20;
+    options.write_buffer_bytes = 4 << 20;
+    options.env = env_.get();
+    return options;
+  }
+
+  void Close() { store_.reset(); }
+  void Restart() {
+    Close();
+    Open();
+  }
+
+  void Break() { files_->disk_full = true; }
+  void Heal() { files_->disk_full = false; }
+
+ private:
+  void Open() { store_ = std::move(*RocksdbMessageStore::Open(options())); }
+
+  TemporaryDirectory directory_;
+  base::ManualClock clock_{1'790'000'000'000};
+  std::shared_ptr<FaultyFileSystem> files_ = std::make_shared<FaultyFileSystem>();
+  std::unique_ptr<rocksdb::Env> env_ = rocksdb::NewCompositeEnv(files_);
+  std::unique_ptr<RocksdbMessageStore> store_;
+};
+
+#define ADAPTERS MemoryAdapter, RocksdbAdapter
 
 // One commit of what `fill` stages.
 inline CommitOutcome Commit(MessageStore& store, const std::function<void(Batch&)>& fill) {

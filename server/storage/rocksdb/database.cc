@@ -1,0 +1,157 @@
+#include "storage/rocksdb/database.h"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/env.h>
+
+#include <mutex>
+#include <vector>
+
+#include "base/log.h"
+#include "model/reason.h"
+#include "storage/rocksdb/table_options.h"
+
+namespace hongyan::storage {
+
+namespace {
+
+base::Error StoppedError() {
+  return model::Refuse(base::Code::kUnavailable, model::Reason::kStoreStopped,
+                       "the store is being opened again after a failed write", 200);
+}
+
+base::Error OpenError(const std::string& path, const rocksdb::Status& status) {
+  const std::string found = " (" + status.ToString() + ")";
+  if (status.IsCorruption()) {
+    return model::Refuse(
+        base::Code::kDataLoss, model::Reason::kBroken,
+        "the store in " + path + " is damaged, and not just at the torn end that a crash leaves" +
+            found +
+            "; nothing was changed: restore a backup, or run `hongyan-admin store accept` to go on "
+            "with what is readable before the damage");
+  }
+  if (status.IsNoSpace()) {
+    return {base::Code::kResourceExhausted, "the disk of " + path + " is full" + found +
+                                                "; free some space, the store opens by itself then"};
+  }
+  if (status.IsInvalidArgument()) {
+    return model::Refuse(base::Code::kDataLoss, model::Reason::kBroken,
+                         "there is no database in " + path + found +
+                             "; restore a backup of the whole data directory");
+  }
+  return {base::Code::kUnavailable, "cannot open the store in " + path + found};
+}
+
+}  // namespace
+
+base::Error ReadError(const rocksdb::Status& status) {
+  if (status.IsIncomplete()) return {base::Code::kUnavailable, "not in memory"};
+  if (status.IsCorruption()) {
+    return model::Refuse(base::Code::kDataLoss, model::Reason::kBroken,
+                         "stored data cannot be read: " + status.ToString());
+  }
+  return model::Refuse(base::Code::kUnavailable, model::Reason::kStoreStopped,
+                       "the store cannot be read: " + status.ToString(), 200);
+}
+
+base::Error BrokenRow(const char* what, const rocksdb::Slice& key) {
+  return model::Refuse(base::Code::kDataLoss, model::Reason::kBroken,
+                       std::string("the stored ") + what + " with key " + key.ToString(true) +
+                           " cannot be read");
+}
+
+Database::Database(DatabaseOptions options)
+    : options_(std::move(options)), cache_(rocksdb::NewLRUCache(options_.block_cache_bytes)) {}
+
+Database::~Database() { Close(); }
+
+base::Result<void> Database::Open(IfMissing if_missing, Recovery recovery) {
+  const std::unique_lock lock(open_mutex_);
+  CHECK(db_ == nullptr);
+  log_order_ = std::make_unique<LogOrder>();
+  rocksdb::DBOptions db_options = MakeDbOptions(options_, if_missing, recovery);
+  db_options.wal_filter = log_order_.get();
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status status = rocksdb::DB::Open(db_options, options_.path,
+                                                   MakeTables(options_, cache_), &handles, &db);
+  if (!status.ok()) return OpenError(options_.path, status);
+  db_.reset(db);
+  CHECK(handles.size() == tables_.size());
+  std::copy(handles.begin(), handles.end(), tables_.begin());
+  // Compactions give way to the threads that answer.
+  db_->GetEnv()->LowerThreadPoolCPUPriority(rocksdb::Env::LOW);
+  failed_.store(false, std::memory_order_release);
+  LOG_INFO("store_opened path={} replayed={}", options_.path, log_order_->records());
+  return {};
+}
+
+void Database::Close() {
+  failed_.store(true, std::memory_order_release);  // no new readers
+  const std::unique_lock lock(open_mutex_);
+  if (db_ == nullptr) return;
+  if (!options_.sync) db_->SyncWAL().PermitUncheckedError();
+  for (auto*& handle : tables_) {
+    db_->DestroyColumnFamilyHandle(handle);
+    handle = nullptr;
+  }
+  if (const auto status = db_->Close(); !status.ok()) {
+    LOG_WARN("store_close_failed path={} error=\"{}\"", options_.path, status.ToString());
+  }
+  db_.reset();
+}
+
+rocksdb::Status Database::Write(rocksdb::WriteBatch* batch) {
+  const std::shared_lock lock(open_mutex_);
+  if (failed()) return rocksdb::Status::Aborted("the store waits to be opened again");
+  rocksdb::WriteOptions options;
+  options.sync = options_.sync;
+  rocksdb::Status status = db_->Write(options, batch);
+  if (!status.ok()) failed_.store(true, std::memory_order_release);
+  if (status.ok() && options.sync) syncs_.fetch_add(1, std::memory_order_relaxed);
+  return status;
+}
+
+base::Result<Database::Reading> Database::Read() const {
+  if (failed()) return StoppedError();
+  Reading reading(*this);
+  if (failed()) return StoppedError();
+  return reading;
+}
+
+base::Result<bool> Database::Get(Table table, const Key& key, Reach reach,
+                                 rocksdb::PinnableSlice* value) const {
+  auto reading = Read();
+  if (!reading) return std::move(reading).error();
+  rocksdb::ReadOptions options;
+  if (reach == Reach::kMemory) options.read_tier = rocksdb::kBlockCacheTier;
+  const rocksdb::Status status =
+      reading->db().Get(options, reading->table(table), key.slice(), value);
+  if (status.IsNotFound()) return false;
+  if (!status.ok()) return ReadError(status);
+  return true;
+}
+
+Scan::Scan(Database::Reading reading, Table table, const Key& first, const Key& end, Reach reach)
+    : reading_(std::move(reading)), bounds_(new Bounds{first, end, {}, {}}) {
+  bounds_->first = bounds_->first_key.slice();
+  bounds_->end = bounds_->end_key.slice();
+  rocksdb::ReadOptions options;
+  options.iterate_lower_bound = &bounds_->first;
+  options.iterate_upper_bound = &bounds_->end;
+  if (reach == Reach::kMemory) options.read_tier = rocksdb::kBlockCacheTier;
+  rows_.reset(reading_.db().NewIterator(options, reading_.table(table)));
+}
+
+base::Result<Scan> Scan::From(const Database& database, Table table, const Key& first,
+                              const Key& end, Reach reach) {
+  auto reading = database.Read();
+  if (!reading) return std::move(reading).error();
+  return Scan(std::move(*reading), table, first, end, reach);
+}
+
+base::Result<void> Scan::status() const {
+  if (rows_->status().ok()) return {};
+  return ReadError(rows_->status());
+}
+
+}  // namespace hongyan::storage

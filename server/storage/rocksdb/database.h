@@ -1,0 +1,129 @@
+#pragma once
+
+#include <rocksdb/db.h>
+#include <rocksdb/options.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <shared_mutex>
+#include <string>
+
+#include "base/result.h"
+#include "storage/batch.h"
+#include "storage/rocksdb/keys.h"
+#include "storage/rocksdb/log_order.h"
+
+namespace hongyan::storage {
+
+struct DatabaseOptions {
+  std::string path;
+  size_t block_cache_bytes = 256 << 20;
+  size_t write_buffer_bytes = 64 << 20;  // of each busy column family
+  int max_open_files = 512;
+  bool sync = true;
+  rocksdb::Env* env = nullptr;  // none = the system's
+  // Receipts whose client made them before this time (UTC, ms) may go. Read by compactions, so atomic.
+  const std::atomic<int64_t>* receipts_expire_before_ms = nullptr;
+};
+
+enum class IfMissing { kCreate, kRefuse };
+
+// What opening does about a log that is damaged anywhere but at its torn end.
+enum class Recovery {
+  kStrict,   // refuses, and changes nothing
+  kSalvage,  // keeps what comes before the damage
+};
+
+// RocksDB with our tables: opening and its judgement on the logs, reads that end where the store is closed,
+// one synced write per batch. Reads: any thread; Open, Close: one thread, they wait for readers.
+class Database {
+ public:
+  explicit Database(DatabaseOptions options);
+  ~Database();
+
+  // An Error says what was found and what to do.
+  base::Result<void> Open(IfMissing if_missing, Recovery recovery);
+  void Close();
+
+  // All or nothing. Not ok = nobody knows; then the database answers no read until it is opened again.
+  rocksdb::Status Write(rocksdb::WriteBatch* batch);
+
+  bool failed() const { return failed_.load(std::memory_order_acquire); }
+
+  // Keeps the database open. Lives briefly: Close waits for it.
+  class Reading {
+   public:
+    rocksdb::DB& db() const { return *database_->db_; }
+    rocksdb::ColumnFamilyHandle* table(Table table) const {
+      return database_->tables_[static_cast<size_t>(table)];
+    }
+
+   private:
+    friend class Database;
+    explicit Reading(const Database& database)
+        : lock_(database.open_mutex_), database_(&database) {}
+    std::shared_lock<std::shared_mutex> lock_;
+    const Database* database_;
+  };
+  base::Result<Reading> Read() const;
+
+  // The value, in `value`; false = there is no such row.
+  base::Result<bool> Get(Table table, const Key& key, Reach reach,
+                         rocksdb::PinnableSlice* value) const;
+
+  rocksdb::ColumnFamilyHandle* table(Table table) const {
+    return tables_[static_cast<size_t>(table)];
+  }
+
+  int64_t syncs() const { return syncs_.load(std::memory_order_relaxed); }
+
+ private:
+
+  const DatabaseOptions options_;
+  std::shared_ptr<rocksdb::Cache> cache_;
+  mutable std::shared_mutex open_mutex_;  // shared by readers and writers, held alone to open and close
+  std::atomic<bool> failed_{true};        // closed, or not to be trusted
+  std::unique_ptr<LogOrder> log_order_;  // outlives db_, which keeps a pointer
+  std::unique_ptr<rocksdb::DB> db_;
+  std::array<rocksdb::ColumnFamilyHandle*, kTables> tables_{};
+  std::atomic<int64_t> syncs_{0};
+};
+
+// Rows of one table with first <= key < end, in either direction. Lives briefly: Close waits for it.
+class Scan {
+ public:
+  static base::Result<Scan> From(const Database& database, Table table, const Key& first,
+                                 const Key& end, Reach reach = Reach::kDisk);
+
+  // Position on the first or last row. Then:
+  void ToFirst() { rows_->Seek(bounds_->first); }
+  void ToLast() { rows_->SeekToLast(); }
+  bool at_row() const { return rows_->Valid(); }
+  void Next() { rows_->Next(); }
+  rocksdb::Slice key() const { return rows_->key(); }
+  rocksdb::Slice value() const { return rows_->value(); }
+
+  // Whether the rows ended because there are no more. Ask when at_row() is false.
+  base::Result<void> status() const;
+
+ private:
+  struct Bounds {
+    Key first_key, end_key;
+    rocksdb::Slice first, end;
+  };
+  Scan(Database::Reading reading, Table table, const Key& first, const Key& end, Reach reach);
+
+  Database::Reading reading_;
+  std::unique_ptr<Bounds> bounds_;  // the iterator points at it
+  std::unique_ptr<rocksdb::Iterator> rows_;
+};
+
+// What a failed read means to a caller; see storage::Reach.
+base::Error ReadError(const rocksdb::Status& status);
+
+// A row whose bytes nobody of us wrote.
+base::Error BrokenRow(const char* what, const rocksdb::Slice& key);
+
+}  // namespace hongyan::storage

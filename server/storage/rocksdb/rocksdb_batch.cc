@@ -1,0 +1,65 @@
+#include "storage/rocksdb/rocksdb_batch.h"
+
+#include <algorithm>
+
+namespace hongyan::storage {
+
+namespace {
+
+void CheckStaged(const rocksdb::Status& status) {
+  CHECK(status.ok());  // only misuse can fail: writes go to memory, keys and tables are ours
+}
+
+}  // namespace
+
+void RocksdbBatch::Put(Table table, const Key& key, const rocksdb::Slice& value) {
+  CheckStaged(writes_.Put(database_.table(table), key.slice(), value));
+  ++records_;
+}
+
+void RocksdbBatch::Put(Table table, const Key& key, const rocksdb::Slice& head,
+                       const rocksdb::Slice& rest) {
+  const rocksdb::Slice key_part = key.slice();
+  const rocksdb::Slice parts[] = {head, rest};
+  CheckStaged(writes_.Put(database_.table(table), rocksdb::SliceParts(&key_part, 1),
+                          rocksdb::SliceParts(parts, 2)));
+  ++records_;
+}
+
+void RocksdbBatch::Delete(Table table, const Key& key) {
+  CheckStaged(writes_.Delete(database_.table(table), key.slice()));
+  ++records_;
+}
+
+void RocksdbBatch::AddEntry(model::UserId user, model::Seq seq, const model::Entry& entry) {
+  constexpr size_t kRowOverhead = 24;  // key, count, record head
+  const auto [open, added] = open_row_.try_emplace(user, static_cast<uint32_t>(rows_.size()));
+  if (!added) {
+    EntryRow& row = rows_[open->second];
+    const size_t before = row.entries().size();
+    if (row.Append(seq, entry)) {
+      entry_bytes_ += row.entries().size() - before;
+      return;
+    }
+    open->second = static_cast<uint32_t>(rows_.size());  // a jump of generation: a row of its own
+  }
+  rows_.emplace_back(user).Append(seq, entry);
+  entry_bytes_ += rows_.back().entries().size() + kRowOverhead;
+}
+
+rocksdb::WriteBatch& RocksdbBatch::Finish() {
+  // In the order of keys: neighbours are inserted faster than strangers.
+  std::sort(rows_.begin(), rows_.end(), [](const EntryRow& a, const EntryRow& b) {
+    return std::pair(a.user(), a.last()) < std::pair(b.user(), b.last());
+  });
+  std::string count;
+  for (const EntryRow& row : rows_) {
+    count.clear();
+    AppendVarint32(&count, row.count());
+    Put(Table::kEntries, EntryKey(row.user(), row.last()), count, row.entries());
+  }
+  rows_.clear();
+  return writes_;
+}
+
+}  // namespace hongyan::storage

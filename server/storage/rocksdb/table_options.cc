@@ -1,0 +1,160 @@
+#include "storage/rocksdb/table_options.h"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/compaction_filter.h>
+#include <rocksdb/env.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/slice_transform.h>
+#include <rocksdb/table.h>
+
+#include "base/log.h"
+
+namespace hongyan::storage {
+
+namespace {
+
+// What RocksDB would otherwise only write into its own log.
+class Alarms final : public rocksdb::EventListener {
+ public:
+  void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) override {
+    LOG_ERROR("store_write_failed during={} error=\"{}\"", static_cast<int>(reason),
+              error->ToString());
+  }
+
+  void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) override {
+    const auto now = info.condition.cur;
+    if (now == rocksdb::WriteStallCondition::kNormal) {
+      LOG_INFO("store_write_stall_over table={}", info.cf_name);
+    } else {
+      LOG_WARN("store_write_stall table={} writes={}", info.cf_name,
+               now == rocksdb::WriteStallCondition::kStopped ? "stopped" : "delayed");
+    }
+  }
+};
+
+// Receipts fall out once their request id is too old to be accepted again (MESSAGING section 2).
+class ExpiredReceipts final : public rocksdb::CompactionFilter {
+ public:
+  explicit ExpiredReceipts(const std::atomic<int64_t>* expire_before_ms)
+      : expire_before_ms_(expire_before_ms) {}
+
+  bool Filter(int /*level*/, const rocksdb::Slice& key, const rocksdb::Slice& /*value*/,
+              std::string* /*new_value*/, bool* /*value_changed*/) const override {
+    model::RequestId id;
+    if (key.size() < id.bytes.size()) return false;
+    id.Assign({key.data(), id.bytes.size()});
+    return id.created_ms() < expire_before_ms_->load(std::memory_order_relaxed);
+  }
+  const char* Name() const override { return "hongyan.ExpiredReceipts"; }
+
+ private:
+  const std::atomic<int64_t>* expire_before_ms_;
+};
+
+class ExpiredReceiptsFactory final : public rocksdb::CompactionFilterFactory {
+ public:
+  explicit ExpiredReceiptsFactory(const std::atomic<int64_t>* expire_before_ms)
+      : expire_before_ms_(expire_before_ms) {}
+  std::unique_ptr<rocksdb::CompactionFilter> CreateCompactionFilter(
+      const rocksdb::CompactionFilter::Context&) override {
+    return std::make_unique<ExpiredReceipts>(expire_before_ms_);
+  }
+  const char* Name() const override { return "hongyan.ExpiredReceiptsFactory"; }
+
+ private:
+  const std::atomic<int64_t>* expire_before_ms_;
+};
+
+enum class Filters { kNone, kFiles, kFilesAndMemtable };
+
+rocksdb::ColumnFamilyOptions MakeTable(const std::shared_ptr<rocksdb::Cache>& cache,
+                                       size_t write_buffer_bytes, Filters filters) {
+  rocksdb::BlockBasedTableOptions blocks;
+  blocks.block_cache = cache;
+  blocks.block_size = 8 << 10;
+  blocks.format_version = 5;
+  if (filters != Filters::kNone) blocks.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+
+  rocksdb::ColumnFamilyOptions table;
+  table.table_factory.reset(rocksdb::NewBlockBasedTableFactory(blocks));
+  table.write_buffer_size = write_buffer_bytes;
+  table.max_write_buffer_number = 4;  // a burst of flushes does not stop writes
+  table.compression = rocksdb::kLZ4Compression;
+  table.level_compaction_dynamic_level_bytes = true;
+  // Stalls hit the one thread that acknowledges everything, so they are far away; overload refuses before.
+  table.level0_file_num_compaction_trigger = 4;
+  table.level0_slowdown_writes_trigger = 40;
+  table.level0_stop_writes_trigger = 80;
+  table.soft_pending_compaction_bytes_limit = uint64_t{128} << 30;
+  table.hard_pending_compaction_bytes_limit = uint64_t{512} << 30;
+  if (filters == Filters::kFilesAndMemtable) {
+    table.memtable_whole_key_filtering = true;
+    table.memtable_prefix_bloom_size_ratio = 0.02;
+  }
+  return table;
+}
+
+}  // namespace
+
+rocksdb::DBOptions MakeDbOptions(const DatabaseOptions& options, IfMissing if_missing,
+                                 Recovery recovery) {
+  rocksdb::DBOptions db;
+  if (options.env != nullptr) db.env = options.env;
+  db.create_if_missing = if_missing == IfMissing::kCreate;
+  db.create_missing_column_families = if_missing == IfMissing::kCreate;
+
+  // The default, point in time, silently drops everything after a damaged record; absolute consistency refuses
+  // the torn end that every kill leaves.
+  const bool strict = recovery == Recovery::kStrict;
+  db.wal_recovery_mode = strict ? rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords
+                                : rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  db.track_and_verify_wals_in_manifest = strict;
+  db.recycle_log_file_num = 0;        // old records would look like a torn end
+  db.max_bgerror_resume_count = 0;    // never goes on by itself after a failed write or sync
+  db.max_total_wal_size = 160 << 20;  // bounds the replay at opening to a few seconds
+
+  db.max_open_files = options.max_open_files;
+  db.max_background_jobs = 2;
+  db.bytes_per_sync = 1 << 20;  // no bursts of write-back beside the syncs of commits
+  db.avoid_unnecessary_blocking_io = true;
+  db.allow_concurrent_memtable_write = false;  // one writer; its batches are large
+  db.enable_write_thread_adaptive_yield = false;
+  db.skip_stats_update_on_db_open = true;
+
+  db.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  db.keep_log_file_num = 4;
+  db.max_log_file_size = 8 << 20;
+  db.max_manifest_file_size = 16 << 20;
+  db.stats_dump_period_sec = 0;
+  db.stats_persist_period_sec = 0;
+  db.listeners.push_back(std::make_shared<Alarms>());
+  return db;
+}
+
+std::vector<rocksdb::ColumnFamilyDescriptor> MakeTables(
+    const DatabaseOptions& options, const std::shared_ptr<rocksdb::Cache>& cache) {
+  const size_t busy = options.write_buffer_bytes;
+  // Rows of rest are looked up one by one, often in vain (floors, members, devices).
+  auto rest = MakeTable(cache, busy / 2, Filters::kFilesAndMemtable);
+  // Entries are only read in ranges.
+  auto entries = MakeTable(cache, busy, Filters::kNone);
+  auto bodies = MakeTable(cache, busy, Filters::kFiles);
+  // Every send looks for a receipt that is not there.
+  auto receipts = MakeTable(cache, busy, Filters::kFilesAndMemtable);
+  if (options.receipts_expire_before_ms != nullptr) {
+    receipts.compaction_filter_factory =
+        std::make_shared<ExpiredReceiptsFactory>(options.receipts_expire_before_ms);
+    constexpr uint64_t kDaySeconds = 24 * 60 * 60;
+    receipts.periodic_compaction_seconds = kDaySeconds;  // reaches files that nothing else touches
+  }
+  // Rows live for moments and go in ranges.
+  auto outbox = MakeTable(cache, busy / 4, Filters::kNone);
+  return {{rocksdb::kDefaultColumnFamilyName, rest},
+          {"entries", entries},
+          {"bodies", bodies},
+          {"receipts", receipts},
+          {"outbox", outbox}};
+}
+
+}  // namespace hongyan::storage
