@@ -1,0 +1,216 @@
+#include <string>
+#include <vector>
+
+#include "house.h"
+#include "tests/doctest_last.h"
+
+namespace hongyan::testing {
+namespace {
+
+using model::Reason;
+using storage::CommitFate;
+using Texts = std::vector<std::string>;
+
+std::string Joined(const Texts& texts) {
+  std::string joined;
+  for (const auto& text : texts) joined += text + " ";
+  return joined;
+}
+
+// A house whose items travel: one executor per shard, so no shortcut can be taken.
+House::Options Apart() {
+  House::Options options;
+  options.executors = 4;
+  return options;
+}
+
+}  // namespace
+
+TEST_CASE("a broken slice is parked, replaced by a snapshot, and nobody misses a message") {
+  House house(Apart());
+  const auto group_id = House::Group(house.Create("anna", "g", {"bert", "carl", "dora", "emil"}));
+  const auto group = model::ConversationId::Group(group_id);
+  CHECK(house.Send("anna", group, "1").ok());
+  house.Kill();
+  const auto shard = house.router().ShardOf(house.User("carl"));
+  house.state->followers.erase({{shard, group_id}, house.User("carl")});
+  house.Start();
+  CHECK(house.Send("anna", group, "2").ok());
+  CHECK(house.Send("bert", group, "3").ok());
+  CHECK(Joined(house.Inbox("carl")) == "* 1 2 3 ");
+  CHECK(Joined(house.Inbox("dora")) == "* 1 2 3 ");
+  CHECK(house.state->parked.empty());
+}
+
+TEST_CASE("what waited for a snapshot goes to those who followed then") {
+  House house(Apart());
+  const auto group_id = House::Group(house.Create("anna", "g", {"bert", "carl", "dora"}));
+  const auto group = model::ConversationId::Group(group_id);
+  const auto shard = house.router().ShardOf(house.User("carl"));
+  house.Kill();
+  house.state->slices[{shard, group_id}].version = 77;
+  house.Start();
+  // All in flight at once, so that the snapshot stands for a moment after all of them.
+  const auto target = house.router().ShardOf(group_id);
+  house.Submit(target, house.MakeSend("anna", group, "before"));
+  model::ChangeMembers leave;
+  leave.group = group_id;
+  leave.actor = leave.remove.emplace_back(house.User("carl"));
+  leave.request_id = house.NewId();
+  house.Submit(target, leave);
+  house.Submit(target, house.MakeSend("anna", group, "after"));
+  house.Run();
+  CHECK(Joined(house.Inbox("carl")) == "* before * ");
+  CHECK(Joined(house.Inbox("bert")) == "* before * after ");
+  CHECK(house.state->parked.empty());
+}
+
+TEST_CASE("an unknown commit is answered only after recovery has decided") {
+  for (const auto fate : {CommitFate::kUnknownApplied, CommitFate::kUnknownLost}) {
+    House house;
+    const auto talk = House::Direct(house.User("anna"), house.User("bert"));
+    CHECK(house.Send("anna", talk, "1").ok());
+    bool fail = true;
+    house.faults.commit = [&fail, fate] { return std::exchange(fail, false) ? fate : CommitFate::kApply; };
+    house.Restart();
+    const auto id = house.NewId();
+    const auto reply = house.Send("anna", talk, "2", id);
+    if (fate == CommitFate::kUnknownApplied) {
+      CHECK(House::ConvSeq(reply) == 2);
+    } else {
+      CHECK(House::Why(reply) == Reason::kStoreStopped);
+    }
+    CHECK(House::ConvSeq(house.Send("anna", talk, "2", id)) == 2);
+    CHECK(House::ConvSeq(house.Send("bert", talk, "3")) == 3);
+    CHECK(Joined(house.Inbox("bert")) == "1 2 3 ");
+  }
+}
+
+TEST_CASE("a store that cannot be opened again answers nothing but refusals, then goes on") {
+  House house;
+  const auto talk = House::Direct(house.User("anna"), house.User("bert"));
+  bool fail = true;
+  int closed = 5;
+  house.faults.commit = [&fail] {
+    return std::exchange(fail, false) ? CommitFate::kUnknownLost : CommitFate::kApply;
+  };
+  house.faults.reopen_fails = [&closed] { return closed-- > 0; };
+  house.Restart();
+  CHECK(House::Why(house.Send("anna", talk, "1")) == Reason::kStoreStopped);
+  closed = 0;
+  CHECK(house.Send("anna", talk, "2").ok());
+  CHECK(Joined(house.Inbox("bert")) == "2 ");
+}
+
+TEST_CASE("a rejected batch refuses only the command that cannot be committed") {
+  House house;
+  const auto talk = House::Direct(house.User("anna"), house.User("bert"));
+  int commits = 0;
+  // The batch, then its first command alone, are rejected; the rest goes through.
+  house.faults.commit = [&commits] {
+    return ++commits <= 2 ? CommitFate::kReject : CommitFate::kApply;
+  };
+  house.Restart();
+  const auto shard = house.router().ShardOf(talk);
+  const auto first = house.Submit(shard, house.MakeSend("anna", talk, "1"));
+  const auto second = house.Submit(shard, house.MakeSend("bert", talk, "2"));
+  house.Run();
+  CHECK_FALSE(house.Take(first)->ok());
+  CHECK(House::ConvSeq(*house.Take(second)) == 1);
+  CHECK(Joined(house.Inbox("anna")) == "2 ");
+}
+
+TEST_CASE("a guard that fires means our memory is wrong: it is read again, the commands run again") {
+  House house;
+  const auto talk = House::Direct(house.User("anna"), house.User("bert"));
+  CHECK(house.Send("anna", talk, "1").ok());
+  bool fire = true;
+  house.faults.commit = [&fire] {
+    return std::exchange(fire, false) ? CommitFate::kGuard : CommitFate::kApply;
+  };
+  house.Restart();
+  CHECK(House::ConvSeq(house.Send("anna", talk, "2")) == 2);
+  CHECK(Joined(house.Inbox("bert")) == "1 2 ");
+}
+
+TEST_CASE("a source that lost its tail stops its channel, and sends into it are refused") {
+  House house(Apart());
+  std::string bert = "bert";
+  const auto shard_of = [&](const std::string& name) { return house.router().ShardOf(house.User(name)); };
+  model::ConversationId talk;
+  for (int i = 0;; ++i) {
+    bert = "bert" + std::to_string(i);
+    talk = House::Direct(house.User("anna"), house.User(bert));
+    if (shard_of(bert) != house.router().ShardOf(talk)) break;
+  }
+  CHECK(house.Send("anna", talk, "1").ok());
+  house.clock.Advance(60'000);
+  const storage::ShardHead old_head = house.state->heads[house.router().ShardOf(talk)];
+  CHECK(house.Send("anna", talk, "2").ok());
+  house.Kill();
+  house.state->heads[house.router().ShardOf(talk)] = old_head;
+  house.Start();
+  CHECK(House::Why(house.Send("anna", talk, "3")) == Reason::kChannelStopped);
+  // The administrator accepts what was lost; the channel goes on.
+  for (size_t e = 0; e < 4; ++e) house.executor(e).Tick();
+  for (model::ShardId target = 0; target < 4; ++target) {
+    house.Submit(target, model::AcceptChannel{house.router().ShardOf(talk), target});
+  }
+  house.clock.Advance(2000);
+  house.Run();
+  CHECK(house.Send("anna", talk, "4").ok());
+  CHECK(house.Inbox(bert).back() == "4");
+}
+
+TEST_CASE("a channel that lags makes its source refuse before anything is acknowledged") {
+  House house(Apart());
+  const auto group_id = House::Group(house.Create("anna", "g", {"bert", "carl", "dora", "emil", "fred"}));
+  const auto group = model::ConversationId::Group(group_id);
+  const auto source = house.router().ShardOf(group_id);
+  // Only the source's executor runs: nobody takes what it sends.
+  shard::Executor* sender = nullptr;
+  for (size_t e = 0; e < 4; ++e) {
+    if (house.executor(e).drives(source)) sender = &house.executor(e);
+  }
+  const auto first = house.Submit(source, house.MakeSend("anna", group, "1"));
+  while (sender->RunOnce()) {
+  }
+  CHECK(house.Take(first)->ok());
+  house.clock.Advance(1500);
+  const auto second = house.Submit(source, house.MakeSend("anna", group, "2"));
+  while (sender->RunOnce()) {
+  }
+  CHECK(House::Why(*house.Take(second)) == Reason::kBusy);
+  house.Run();
+  CHECK(house.Send("anna", group, "3").ok());
+  CHECK(Joined(house.Inbox("emil")) == "* 1 3 ");
+}
+
+TEST_CASE("an item that fails by itself twice is parked, the next ones go on, and a retry applies it") {
+  House house(Apart());
+  const auto talk = House::Direct(house.User("anna"), house.User("bert"));
+  house.Kill();
+  // An outbox row whose bytes are not an item, as a broken disk could leave it.
+  model::ShardId source = house.router().ShardOf(talk);
+  model::ShardId target = house.router().ShardOf(house.User("bert"));
+  const storage::ChannelId channel{source, target};
+  house.state->heads[source].emitted[target].number = 1;
+  house.state->outbox[{channel, 1}] = {1, 1, {"\xff\xff not an item"}};
+  house.Start();
+  for (int i = 0; i < 4; ++i) {
+    house.clock.Advance(1100);
+    for (size_t e = 0; e < 4; ++e) house.executor(e).Tick();
+    house.Run();
+  }
+  CHECK(house.state->parked.size() == 1);
+  CHECK(house.Send("anna", talk, "goes on").ok());
+  CHECK(house.Inbox("bert").back() == "goes on");
+  const auto ticket = house.Submit(target, model::RetryParked{source, target, 0});
+  house.Run();
+  const auto reply = house.Take(ticket);
+  REQUIRE(reply->ok());
+  CHECK(std::get<model::ParkedRetried>(**reply).retried == 1);
+  CHECK(std::get<model::ParkedRetried>(**reply).applied == 0);
+}
+
+}  // namespace hongyan::testing
