@@ -1,0 +1,61 @@
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <cstdio>
+#include <functional>
+#include <map>
+
+#include "echo_server.h"
+#include "modes.h"
+#include "options.h"
+
+namespace {
+
+using namespace hongyan::bench;
+
+// Thousands of connections need descriptors; the spawned server inherits the limit.
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+Outcome Failure(const Options& options, const hongyan::base::Error& error) {
+  Outcome outcome;
+  outcome.mode = options.mode;
+  outcome.seed = options.seed;
+  outcome.failures.push_back(error.text);
+  return outcome;
+}
+
+Outcome RunMode(const Options& options) {
+  if (options.mode == "echo") return RunEcho(options);
+  static const std::map<std::string, std::function<Outcome(Stage&)>> kModes{
+      {"send", RunSend},           {"group", RunGroup},         {"mix", RunMix},      {"idle", RunIdle},
+      {"reconnect", RunReconnect}, {"heartbeat", RunHeartbeat}, {"replay", RunReplay},
+  };
+  Options chosen = options;
+  // The yardstick has as many threads as the server, so both are told.
+  if (chosen.mode == "heartbeat" && chosen.server_threads == 0) chosen.server_threads = 1;
+  auto stage = Stage::Open(chosen);
+  if (!stage.ok()) return Failure(options, stage.error());
+  return kModes.at(options.mode)(**stage);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  int exit_code = kExitOk;
+  if (!ParseOptions(argc, argv, &options, &exit_code)) return exit_code;
+  RaiseDescriptorLimit();
+  signal(SIGPIPE, SIG_IGN);
+  if (options.serve_only) {
+    return ServeEcho(std::max(1, options.server_threads), static_cast<size_t>(options.reply_bytes));
+  }
+  const Outcome outcome = RunMode(options);
+  PrintTable(outcome);
+  if (!options.json.empty() && !WriteJson(outcome, options.json)) return kExitFailed;
+  return outcome.ok() ? kExitOk : kExitFailed;
+}
