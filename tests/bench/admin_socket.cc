@@ -108,7 +108,8 @@ Result<v1::AdminReply> AdminSocket::TryCall(const v1::AdminRequest& request, int
   }
   proto::FrameSplitter frames(kMaxReplyBytes);
   for (;;) {
-    if (const auto ready = WaitFor(fd_, POLLIN, until_ns); !ready.ok()) return broken(ready.error());
+    if (const auto ready = WaitFor(fd_, POLLIN, until_ns); !ready.ok())
+      return broken(ready.error());
     char bytes[16 << 10];
     const ssize_t n = recv(fd_, bytes, sizeof bytes, 0);
     if (n < 0 && errno == EINTR) continue;
@@ -130,7 +131,8 @@ Result<v1::AdminReply> AdminSocket::TryCall(const v1::AdminRequest& request, int
       return reply;
     }
     frames.Keep();
-    if (frames.too_large()) return broken(Error(Code::kDataLoss, "admin socket: a frame too large"));
+    if (frames.too_large())
+      return broken(Error(Code::kDataLoss, "admin socket: a frame too large"));
   }
 }
 
@@ -178,7 +180,8 @@ Result<void> AdminSocket::IssueTokens(std::vector<Account>& accounts, size_t fro
     }
     for (size_t i = begin; i < end; ++i) {
       const auto& result = results[static_cast<int>(i - begin)];
-      if (result.user_id() == 0) return Refused("token of '" + accounts[i].name + "'", result.refused());
+      if (result.user_id() == 0)
+        return Refused("token of '" + accounts[i].name + "'", result.refused());
       accounts[i].token = result.token();
     }
   }

@@ -10,8 +10,8 @@
 
 namespace hongyan::bench {
 
-// A blocking client of the server's back door: one request at a time, each with a deadline. A call on a lost
-// connection makes it again once. One thread.
+// A blocking client of the server's back door: one request at a time, each with a deadline. A call
+// on a lost connection makes it again once. One thread.
 class AdminSocket {
  public:
   explicit AdminSocket(std::string path) : path_(std::move(path)) {}

@@ -15,15 +15,16 @@ void Beat::Start() {
 
 void Beat::Ask(One& one) {
   one.asked_ns = NowNs();
-  const bool asked = one.link->Request(v1::HEARTBEAT, {}, 15'000, [p = &one](const sdk::Answer& answer) {
-    Beat& beat = *p->beat;
-    --beat.waiting_;
-    if (!answer.ok()) return beat.tally_.Fail("a request was not answered");
-    ++beat.answered_;
-    beat.reply_bytes_ = answer.payload.size();
-    beat.latency_.AddNs(NowNs() - p->asked_ns);
-    if (beat.running_) beat.Ask(*p);
-  });
+  const bool asked =
+      one.link->Request(v1::HEARTBEAT, {}, 15'000, [p = &one](const sdk::Answer& answer) {
+        Beat& beat = *p->beat;
+        --beat.waiting_;
+        if (!answer.ok()) return beat.tally_.Fail("a request was not answered");
+        ++beat.answered_;
+        beat.reply_bytes_ = answer.payload.size();
+        beat.latency_.AddNs(NowNs() - p->asked_ns);
+        if (beat.running_) beat.Ask(*p);
+      });
   if (!asked) return tally_.Fail("a connection was lost");
   ++asked_;
   ++waiting_;

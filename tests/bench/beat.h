@@ -9,8 +9,8 @@
 
 namespace hongyan::bench {
 
-// Header-only requests, one unanswered on each link, as fast as the answers come: what `heartbeat` and `echo`
-// measure, by the same code, so that their quotient is about the servers. Load thread.
+// Header-only requests, one unanswered on each link, as fast as the answers come: what `heartbeat`
+// and `echo` measure, by the same code, so that their quotient is about the servers. Load thread.
 class Beat {
  public:
   Beat(Tally& tally, std::vector<sdk::Link*> links) : tally_(tally), links_(std::move(links)) {}

@@ -126,7 +126,8 @@ TEST_CASE("any changed, missing or added byte of a stamped body is noticed") {
   for (size_t i = 4; i < body.size(); ++i) {
     std::string changed = body;
     changed[i] = static_cast<char>(changed[i] ^ 0x20);
-    // A changed digit is another stamp, whose filler does not fit; only the time has no filler of its own.
+    // A changed digit is another stamp, whose filler does not fit; only the time has no filler of
+    // its own.
     const bool in_time = i >= 4 + 16 && i < 4 + 32;
     if (!in_time) CHECK_FALSE(ReadStampedBody(changed, 100, &stamp));
   }
@@ -193,7 +194,8 @@ TEST_CASE("a log that cannot be read is an error that names it") {
   CHECK_FALSE(ReadChatLog(BENCH_CORPUS).ok());
 }
 
-TEST_CASE("anything lost, doubled, out of order or failed makes an outcome fail, and JSON says so") {
+TEST_CASE(
+    "anything lost, doubled, out of order or failed makes an outcome fail, and JSON says so") {
   Outcome fine;
   fine.sent = fine.acked = fine.delivered = 10;
   CHECK(fine.ok());
@@ -214,8 +216,8 @@ TEST_CASE("the JSON of an outcome has every field that programs rely on") {
   outcome.ack.AddNs(2'000'000);
   outcome.server_known = true;
   const auto json = ToJson(outcome);
-  for (const char* key : {"sent", "acked", "delivered", "entries_per_s", "lost", "duplicated", "out_of_order",
-                          "kills", "in_flight_at_kill", "seconds", "rate_per_s"}) {
+  for (const char* key : {"sent", "acked", "delivered", "entries_per_s", "lost", "duplicated",
+                          "out_of_order", "kills", "in_flight_at_kill", "seconds", "rate_per_s"}) {
     CHECK_MESSAGE(json[key].is_number(), key);
   }
   for (const char* key : {"p50", "p99", "p999"}) {

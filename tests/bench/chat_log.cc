@@ -68,9 +68,9 @@ base::Result<ChatLog> ReadChatLog(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::error_code ignored;
   if (!file || std::filesystem::is_directory(path, ignored)) {
-    return base::Error(base::Code::kNotFound, "cannot read the log " + path + ": " +
-                                                  (file ? "it is a folder; name its files"
-                                                        : std::strerror(errno)));
+    return base::Error(base::Code::kNotFound,
+                       "cannot read the log " + path + ": " +
+                           (file ? "it is a folder; name its files" : std::strerror(errno)));
   }
   const std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   return ParseChatLog(std::filesystem::path(path).filename().string(), bytes);

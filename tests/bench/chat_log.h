@@ -17,10 +17,10 @@ namespace hongyan::bench {
 //
 // A line of no such form belongs to `log`.
 struct ChatLog {
-  std::string name;                 // of the file, without its folder
-  std::vector<std::string> lines;   // raw bytes without the newline; nothing is trimmed or decoded
-  std::vector<uint32_t> sender;     // of each line, index into nicks
-  std::vector<std::string> nicks;   // each once, by first appearance; any bytes
+  std::string name;                // of the file, without its folder
+  std::vector<std::string> lines;  // raw bytes without the newline; nothing is trimmed or decoded
+  std::vector<uint32_t> sender;    // of each line, index into nicks
+  std::vector<std::string> nicks;  // each once, by first appearance; any bytes
 };
 
 // The nick a line belongs to.

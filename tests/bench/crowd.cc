@@ -25,7 +25,8 @@ Crowd::~Crowd() {
 }
 
 bool Crowd::AllOnline() const {
-  return std::all_of(clients_.begin(), clients_.end(), [](const auto& one) { return one->online(); });
+  return std::all_of(clients_.begin(), clients_.end(),
+                     [](const auto& one) { return one->online(); });
 }
 
 bool Crowd::Connect() {

@@ -21,7 +21,8 @@ class Crowd final : public LoadClient::Owner {
 
   bool AllOnline() const;  // load thread
 
-  // Every client sends a heartbeat, spread over some turns; waits for the answers. Answers how many came.
+  // Every client sends a heartbeat, spread over some turns; waits for the answers. Answers how many
+  // came.
   int64_t Heartbeats();
 
   const std::vector<std::unique_ptr<LoadClient>>& clients() const { return clients_; }

@@ -81,7 +81,8 @@ void OnRead(uv_stream_t* stream, ssize_t got, const uv_buf_t* buffer) {
   if (home.out.empty()) return;
   const uv_buf_t whole = uv_buf_init(home.out.data(), static_cast<unsigned>(home.out.size()));
   // One request is unanswered at a time, so a socket that takes no 30 bytes is broken.
-  if (uv_try_write(stream, &whole, 1) != static_cast<int>(home.out.size())) CloseConnection(connection);
+  if (uv_try_write(stream, &whole, 1) != static_cast<int>(home.out.size()))
+    CloseConnection(connection);
 }
 
 void OnConnection(uv_stream_t* listener, int status) {
@@ -137,12 +138,14 @@ Result<std::unique_ptr<EchoProcess>> EchoProcess::Start(int threads, size_t repl
   int to_child[2];
   int from_child[2];
   if (pipe2(to_child, O_CLOEXEC) != 0 || pipe2(from_child, O_CLOEXEC) != 0) {
-    return Error(Code::kResourceExhausted, std::string("cannot make a pipe: ") + std::strerror(errno));
+    return Error(Code::kResourceExhausted,
+                 std::string("cannot make a pipe: ") + std::strerror(errno));
   }
   const std::string threads_text = std::to_string(threads);
   const std::string bytes_text = std::to_string(reply_bytes);
-  const char* const argv[] = {"hongyan-bench",   "echo",          "--serve-only",      "--server-threads",
-                              threads_text.c_str(), "--reply-bytes", bytes_text.c_str(), nullptr};
+  const char* const argv[] = {
+      "hongyan-bench",      "echo",          "--serve-only",     "--server-threads",
+      threads_text.c_str(), "--reply-bytes", bytes_text.c_str(), nullptr};
   const pid_t parent = getpid();
   const pid_t child = fork();
   if (child == 0) {
@@ -165,7 +168,8 @@ Result<std::unique_ptr<EchoProcess>> EchoProcess::Start(int threads, size_t repl
   echo->stdin_fd_ = to_child[1];
   std::string said;
   char bytes[64];
-  for (ssize_t n; said.find('\n') == std::string::npos && (n = read(from_child[0], bytes, sizeof bytes)) > 0;) {
+  for (ssize_t n; said.find('\n') == std::string::npos &&
+                  (n = read(from_child[0], bytes, sizeof bytes)) > 0;) {
     said.append(bytes, static_cast<size_t>(n));
   }
   close(from_child[0]);

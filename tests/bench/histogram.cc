@@ -8,7 +8,7 @@
 namespace hongyan::bench {
 namespace {
 
-constexpr int kPartBits = 7;  // 128 parts a power of two
+constexpr int kPartBits = 7;                            // 128 parts a power of two
 constexpr uint64_t kLinear = uint64_t{2} << kPartBits;  // below it every value has its own bucket
 constexpr uint64_t kLargest = (uint64_t{1} << 36) - 1;
 

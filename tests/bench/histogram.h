@@ -5,8 +5,9 @@
 
 namespace hongyan::bench {
 
-// Latencies in buckets that are log-linear, as HdrHistogram has them: each power of two is cut into 128
-// equal parts, so a percentile is off by less than 0.8 % and an hour of samples costs 20 KB. One thread.
+// Latencies in buckets that are log-linear, as HdrHistogram has them: each power of two is cut into
+// 128 equal parts, so a percentile is off by less than 0.8 % and an hour of samples costs 20 KB.
+// One thread.
 class Histogram {
  public:
   // Negative counts as 0; above about 19 hours as that.

@@ -56,7 +56,8 @@ Outcome RunIdle(Stage& stage) {
     outcome.delivered = answered;
     outcome.lost = static_cast<int64_t>(count) - answered;
     const auto each = [&](int64_t rss) {
-      return outcome.server_known ? static_cast<double>(rss - empty) / static_cast<double>(count) : 0;
+      return outcome.server_known ? static_cast<double>(rss - empty) / static_cast<double>(count)
+                                  : 0;
     };
     outcome.more["connections"] = options.connections;
     outcome.more["connect_s"] = connect_s;
@@ -67,8 +68,9 @@ Outcome RunIdle(Stage& stage) {
     outcome.more["heartbeats_answered"] = answered;
     if (stage.tally().reconnects > 0) outcome.failures.push_back("idle connections were lost");
   }
-  outcome.notes.push_back("bytes_per_connection = (server RSS with all logged in - RSS with none) / connections; "
-                          "a spawned server is restarted between making the users and the first look");
+  outcome.notes.push_back(
+      "bytes_per_connection = (server RSS with all logged in - RSS with none) / connections; "
+      "a spawned server is restarted between making the users and the first look");
   stage.Conclude(outcome);
   return outcome;
 }
@@ -78,8 +80,8 @@ Outcome RunIdle(Stage& stage) {
 Outcome RunReconnect(Stage& stage) {
   const Options& options = stage.options();
   Outcome outcome = stage.NewOutcome();
-  const size_t talking = std::min(2 * static_cast<size_t>(options.talking),
-                                  static_cast<size_t>(options.connections));
+  const size_t talking =
+      std::min(2 * static_cast<size_t>(options.talking), static_cast<size_t>(options.connections));
   const size_t count = static_cast<size_t>(options.connections) - talking;
   const auto idle = stage.MakeUsers("i", count, count);
   if (!idle.ok()) return Failed(stage, outcome, idle.error());
@@ -115,7 +117,8 @@ Outcome RunReconnect(Stage& stage) {
     });
     const double all_s = static_cast<double>(NowNs() - start_ns) / 1e9;
     slowest_s = std::max(slowest_s, all_s);
-    each.push_back({{"server_down_s", static_cast<double>(ready_ns - start_ns) / 1e9}, {"all_back_s", all_s}});
+    each.push_back(
+        {{"server_down_s", static_cast<double>(ready_ns - start_ns) / 1e9}, {"all_back_s", all_s}});
   }
   (void)(ok && stage.WaitSeconds("talking", 2));
   window.Close(outcome);
@@ -140,11 +143,13 @@ Outcome RunReconnect(Stage& stage) {
 namespace {
 
 // Runs the beat on the load thread: warm-up, window, stop. Fills what heartbeat and echo share.
-void Measure(Runtime& runtime, Tally& tally, Beat& beat, Progress& progress, const std::string& what,
-             double warmup_s, double seconds, const std::function<Usage()>& server, Outcome& outcome) {
+void Measure(Runtime& runtime, Tally& tally, Beat& beat, Progress& progress,
+             const std::string& what, double warmup_s, double seconds,
+             const std::function<Usage()>& server, Outcome& outcome) {
   const auto wait = [&](const std::string& name, double s) {
     const int64_t start_ns = NowNs();
-    for (double t = 0; t < s && !tally.failed(); t = static_cast<double>(NowNs() - start_ns) / 1e9) {
+    for (double t = 0; t < s && !tally.failed();
+         t = static_cast<double>(NowNs() - start_ns) / 1e9) {
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
       progress.Show(name, t / s);
     }
@@ -168,7 +173,8 @@ void Measure(Runtime& runtime, Tally& tally, Beat& beat, Progress& progress, con
   outcome.server.cpu_s -= server_before.cpu_s;
   outcome.tool = UsageOf(0);
   outcome.tool.cpu_s -= tool_before.cpu_s;
-  for (int i = 0; i < 500 && runtime.Run([&] { return beat.waiting(); }) > 0 && !tally.failed(); ++i) {
+  for (int i = 0; i < 500 && runtime.Run([&] { return beat.waiting(); }) > 0 && !tally.failed();
+       ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   outcome.lost += runtime.Run([&] { return beat.waiting(); });
@@ -186,7 +192,8 @@ class EchoLinks {
         sdk::Link::Events events;
         events.on_up = [this] { ++up_; };
         events.on_down = [&tally](const sdk::Down& down) { tally.Fail("echo: " + down.text); };
-        links_.push_back(std::make_unique<sdk::Link>(runtime_, std::move(options), std::move(events)));
+        links_.push_back(
+            std::make_unique<sdk::Link>(runtime_, std::move(options), std::move(events)));
       }
     });
   }
@@ -217,18 +224,20 @@ class EchoLinks {
 };
 
 // Echo as a mode and as the yardstick of heartbeat: on the load thread it is given.
-void RunEchoOn(Runtime& runtime, Tally& tally, Progress& progress, const Options& options, size_t reply_bytes,
-               Outcome& outcome) {
+void RunEchoOn(Runtime& runtime, Tally& tally, Progress& progress, const Options& options,
+               size_t reply_bytes, Outcome& outcome) {
   auto server = EchoProcess::Start(ThreadsOf(options), reply_bytes);
   if (!server.ok()) return outcome.failures.push_back(server.error().text);
   std::optional<Beat> beat;  // outlives the links that call back into it
   EchoLinks links(runtime, tally, (*server)->address(), options.connections);
-  if (!links.AwaitUp(tally)) return outcome.failures.push_back("the echo server did not take all connections");
+  if (!links.AwaitUp(tally))
+    return outcome.failures.push_back("the echo server did not take all connections");
   beat.emplace(tally, links.all());
   outcome.server_known = true;
   const int pid = (*server)->pid();
-  Measure(runtime, tally, *beat, progress, "echo", options.warmup_s, options.seconds,
-          [pid] { return UsageOf(pid); }, outcome);
+  Measure(
+      runtime, tally, *beat, progress, "echo", options.warmup_s, options.seconds,
+      [pid] { return UsageOf(pid); }, outcome);
 }
 
 }  // namespace
@@ -249,8 +258,9 @@ Outcome RunHeartbeat(Stage& stage) {
   std::vector<sdk::Link*> links;
   for (const auto& client : crowd.clients()) links.push_back(client->link());
   beat.emplace(stage.tally(), links);
-  Measure(runtime, stage.tally(), *beat, stage.progress(), "heartbeat", options.warmup_s, options.seconds,
-          [&stage] { return stage.ServerUsage(); }, outcome);
+  Measure(
+      runtime, stage.tally(), *beat, stage.progress(), "heartbeat", options.warmup_s,
+      options.seconds, [&stage] { return stage.ServerUsage(); }, outcome);
   Outcome echo;
   if (!stage.tally().failed()) {
     RunEchoOn(runtime, stage.tally(), stage.progress(), options, beat->reply_bytes(), echo);

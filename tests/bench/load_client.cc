@@ -140,8 +140,9 @@ void LoadClient::OnLogin(const sdk::Answer& answer) {
   ++thread_.tally.moved;
   if (sending()) Transmit();
   if (reply.head() >= 0 && reply.head() < cursor_) {
-    return Fail("the server says head " + std::to_string(reply.head()) + " after it gave out entry " +
-                std::to_string(cursor_) + ": it has lost what it acknowledged");
+    return Fail("the server says head " + std::to_string(reply.head()) +
+                " after it gave out entry " + std::to_string(cursor_) +
+                ": it has lost what it acknowledged");
   }
   if (pulls_ && reply.head() != cursor_) StartSync();
   owner_.OnOnline(*this);
@@ -211,13 +212,14 @@ void LoadClient::OnPush(uint16_t command, std::string_view payload) {
 
 void LoadClient::Heartbeat() {
   if (state_ != State::kOnline) return;
-  const bool asked = link_->Request(v1::HEARTBEAT, {}, kAnswerTimeoutMs, [this](const sdk::Answer& a) {
-    if (a.kind == sdk::Answer::Kind::kTimedOut) return BreakLink();
-    if (!a.ok()) return;
-    v1::HeartbeatReply reply;
-    if (!Parse(reply, a.payload)) return Fail("a heartbeat's reply cannot be read");
-    owner_.OnHead(*this, reply.head());
-  });
+  const bool asked =
+      link_->Request(v1::HEARTBEAT, {}, kAnswerTimeoutMs, [this](const sdk::Answer& a) {
+        if (a.kind == sdk::Answer::Kind::kTimedOut) return BreakLink();
+        if (!a.ok()) return;
+        v1::HeartbeatReply reply;
+        if (!Parse(reply, a.payload)) return Fail("a heartbeat's reply cannot be read");
+        owner_.OnHead(*this, reply.head());
+      });
   if (!asked) BreakLink();
 }
 

@@ -25,8 +25,8 @@ struct Account {
   std::string token;
 };
 
-// What all clients on one load thread share: where the server is, and messages that are used again and again
-// so that the hot path does not allocate. Load thread.
+// What all clients on one load thread share: where the server is, and messages that are used again
+// and again so that the hot path does not allocate. Load thread.
 struct LoadThread {
   LoadThread(Runtime& on, Tally& to, uint64_t seed) : runtime(on), tally(to), random(seed) {}
 
@@ -47,10 +47,10 @@ struct LoadThread {
 // Monotonic; what latencies are measured with.
 int64_t NowNs();
 
-// One device on the bare wire, below the SDK's own filter: connects, logs in by token, sends one message at a
-// time, pulls after each notify, and counts what the protocol forbids. A lost connection is made again after
-// a short back-off; an unacknowledged send is repeated with the same id and the same bytes, and syncing goes
-// on from the cursor. Load thread.
+// One device on the bare wire, below the SDK's own filter: connects, logs in by token, sends one
+// message at a time, pulls after each notify, and counts what the protocol forbids. A lost
+// connection is made again after a short back-off; an unacknowledged send is repeated with the same
+// id and the same bytes, and syncing goes on from the cursor. Load thread.
 class LoadClient {
  public:
   struct Conversation {
@@ -58,7 +58,8 @@ class LoadClient {
     int64_t b = 0;
   };
 
-  // Whoever runs the load. Calls come on the load thread; a client may not be destroyed inside them.
+  // Whoever runs the load. Calls come on the load thread; a client may not be destroyed inside
+  // them.
   class Owner {
    public:
     virtual ~Owner() = default;
@@ -72,8 +73,8 @@ class LoadClient {
   enum class Pulls : bool { kNo, kYes };
 
   // `thread`, `owner` and `account` outlive the client. `source` is an address of ours or empty.
-  LoadClient(LoadThread& thread, Owner& owner, const Account& account, std::string source, Pulls pulls,
-             uint32_t index);
+  LoadClient(LoadThread& thread, Owner& owner, const Account& account, std::string source,
+             Pulls pulls, uint32_t index);
   ~LoadClient();
   LoadClient(const LoadClient&) = delete;
   LoadClient& operator=(const LoadClient&) = delete;
@@ -135,15 +136,15 @@ class LoadClient {
   bool pulls_;
   bool syncing_ = false;
   bool sync_again_ = false;
-  bool transmitted_ = false;   // the send is on the wire of the present connection
+  bool transmitted_ = false;  // the send is on the wire of the present connection
   bool was_online_ = false;
   uint8_t tries_ = 0;
   std::unique_ptr<sdk::Link> link_;
-  sdk::Timer timer_;           // back-off, or a send that was refused for the moment
+  sdk::Timer timer_;  // back-off, or a send that was refused for the moment
 
   int64_t cursor_ = 0;
-  int64_t asked_ = 0;          // cursor of the sync in flight
-  std::string body_;           // of the unacknowledged send
+  int64_t asked_ = 0;  // cursor of the sync in flight
+  std::string body_;   // of the unacknowledged send
   Conversation to_;
   char message_id_[16] = {};
   struct Followed {

@@ -32,8 +32,9 @@ Outcome Failure(const Options& options, const hongyan::base::Error& error) {
 Outcome RunMode(const Options& options) {
   if (options.mode == "echo") return RunEcho(options);
   static const std::map<std::string, std::function<Outcome(Stage&)>> kModes{
-      {"send", RunSend},           {"group", RunGroup},         {"mix", RunMix},      {"idle", RunIdle},
-      {"reconnect", RunReconnect}, {"heartbeat", RunHeartbeat}, {"replay", RunReplay},
+      {"send", RunSend},     {"group", RunGroup},         {"mix", RunMix},
+      {"idle", RunIdle},     {"reconnect", RunReconnect}, {"heartbeat", RunHeartbeat},
+      {"replay", RunReplay},
   };
   Options chosen = options;
   // The yardstick has as many threads as the server, so both are told.

@@ -6,8 +6,8 @@
 
 namespace hongyan::bench {
 
-// One function a mode: straight-line on the main thread, from making users to the outcome. What went wrong is
-// in the outcome's failures.
+// One function a mode: straight-line on the main thread, from making users to the outcome. What
+// went wrong is in the outcome's failures.
 
 Outcome RunSend(Stage& stage);
 Outcome RunGroup(Stage& stage);

@@ -5,8 +5,8 @@
 
 namespace hongyan::bench {
 
-// What one reader sees of one writer who numbers its messages 0, 1, 2, ... Small, because there is one per
-// (reader, writer). One thread.
+// What one reader sees of one writer who numbers its messages 0, 1, 2, ... Small, because there is
+// one per (reader, writer). One thread.
 class OrderCheck {
  public:
   enum class Seen : uint8_t {
@@ -18,11 +18,13 @@ class OrderCheck {
   Seen Add(uint32_t number);
 
   // How many different numbers were seen.
-  int64_t seen() const { return static_cast<int64_t>(next_) - static_cast<int64_t>(missing_.size()); }
+  int64_t seen() const {
+    return static_cast<int64_t>(next_) - static_cast<int64_t>(missing_.size());
+  }
 
  private:
-  uint32_t next_ = 0;               // the highest number seen, plus 1
-  std::vector<uint32_t> missing_;   // below next_, rising
+  uint32_t next_ = 0;              // the highest number seen, plus 1
+  std::vector<uint32_t> missing_;  // below next_, rising
 };
 
 }  // namespace hongyan::bench

@@ -12,7 +12,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-double Rounded(double v, double to) { return static_cast<double>(static_cast<int64_t>(v * to + 0.5)) / to; }
+double Rounded(double v, double to) {
+  return static_cast<double>(static_cast<int64_t>(v * to + 0.5)) / to;
+}
 
 void Line(const char* name, const std::string& value) {
   std::printf("  %-20s %s\n", name, value.c_str());
@@ -136,7 +138,8 @@ void PrintTable(const Outcome& o) {
   Line("tool", Text("%.2f s of CPU", o.tool.cpu_s));
   if (o.rate_per_s > 0 && o.seconds > 0 && o.delivered > 0) {
     const double per = 1e6 / (o.rate_per_s * o.seconds);
-    Line("CPU a delivery", Text("server %.1f us, tool %.1f us", o.server.cpu_s * per, o.tool.cpu_s * per));
+    Line("CPU a delivery",
+         Text("server %.1f us, tool %.1f us", o.server.cpu_s * per, o.tool.cpu_s * per));
   }
   PrintMore(o.more, "");
   Line("seed", Text("%" PRIu64, o.seed));
@@ -151,7 +154,8 @@ bool WriteJson(const Outcome& outcome, const std::string& path) {
   file << ToJson(outcome).dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
   file.close();
   if (file) return true;
-  std::fprintf(stderr, "hongyan-bench: cannot write %s: is its folder there and writable?\n", path.c_str());
+  std::fprintf(stderr, "hongyan-bench: cannot write %s: is its folder there and writable?\n",
+               path.c_str());
   return false;
 }
 

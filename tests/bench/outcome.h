@@ -18,8 +18,8 @@ struct Usage {
 // Of a running process, from /proc; zeros where there is none. `pid` 0 = this one.
 Usage UsageOf(int pid);
 
-// What a run found; printed as a table, written as JSON. Counts are of the measured window, but lost,
-// duplicated, out_of_order, gaps and kills are of the whole run, warm-up and drain included.
+// What a run found; printed as a table, written as JSON. Counts are of the measured window, but
+// lost, duplicated, out_of_order, gaps and kills are of the whole run, warm-up and drain included.
 struct Outcome {
   std::string mode;
   int64_t sent = 0;

@@ -9,8 +9,8 @@ struct uv_poll_s;
 
 namespace hongyan::bench {
 
-// Calls back at times given in nanoseconds of the monotonic clock: a loop's own timers count in milliseconds,
-// which is as long as the latencies measured here. Load thread.
+// Calls back at times given in nanoseconds of the monotonic clock: a loop's own timers count in
+// milliseconds, which is as long as the latencies measured here. Load thread.
 class PreciseTimer {
  public:
   PreciseTimer(Runtime& runtime, std::function<void()> on_fire);

@@ -25,12 +25,12 @@ std::string TextBody(const std::string& line) {
   return body.SerializeAsString();
 }
 
-// A nick as part of a user's name, if it may be one: names are UTF-8 of limited length, nicks are any bytes.
+// A nick as part of a user's name, if it may be one: names are UTF-8 of limited length, nicks are
+// any bytes.
 bool MayBeName(const std::string& name) {
   return name.size() <= kMaxNameBytes && base::IsUtf8(name) &&
-         std::none_of(name.begin(), name.end(), [](char c) {
-           return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f;
-         });
+         std::none_of(name.begin(), name.end(),
+                      [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f; });
 }
 
 }  // namespace
@@ -65,9 +65,10 @@ base::Result<void> Replay::Prepare() {
         Member member;
         const auto index = static_cast<uint32_t>(members_.size());
         member.log = static_cast<uint32_t>(&playing - playing_.data());
-        member.client = std::make_unique<LoadClient>(stage_.thread(), *this, account,
-                                                     stage_.SourceOf(index, playing_.size() * playing.accounts.size()),
-                                                     LoadClient::Pulls::kYes, index);
+        member.client = std::make_unique<LoadClient>(
+            stage_.thread(), *this, account,
+            stage_.SourceOf(index, playing_.size() * playing.accounts.size()),
+            LoadClient::Pulls::kYes, index);
         members_.push_back(std::move(member));
       }
       ChooseHabits(playing);
@@ -86,7 +87,8 @@ base::Result<void> Replay::PrepareLog(size_t index) {
 
   const std::string prefix =
       stage_.prefix() + std::to_string(round_) + "." + std::to_string(index) + ".";
-  const size_t count = std::max({playing.chat->nicks.size(), static_cast<size_t>(members_wanted_), size_t{1}});
+  const size_t count =
+      std::max({playing.chat->nicks.size(), static_cast<size_t>(members_wanted_), size_t{1}});
   std::vector<std::string> names;
   for (size_t i = 0; i < count; ++i) {
     const bool silent = i >= playing.chat->nicks.size();
@@ -105,7 +107,8 @@ base::Result<void> Replay::PrepareLog(size_t index) {
   return {};
 }
 
-// Late are the silent ones, or else those who say least; who comes and goes is drawn from the others.
+// Late are the silent ones, or else those who say least; who comes and goes is drawn from the
+// others.
 void Replay::ChooseHabits(Playing& playing) {
   const size_t count = playing.accounts.size();
   std::vector<size_t> lines_of(count);
@@ -115,10 +118,12 @@ void Replay::ChooseHabits(Playing& playing) {
   std::shuffle(order.begin(), order.end(), random_);
   std::stable_sort(order.begin(), order.end(),
                    [&](size_t x, size_t y) { return lines_of[x] < lines_of[y]; });
-  const size_t late = std::min(count / 2, std::max(kLeastLate, static_cast<size_t>(std::ceil(
-                                                                   static_cast<double>(count) * kShareLate))));
+  const size_t late = std::min(
+      count / 2, std::max(kLeastLate,
+                          static_cast<size_t>(std::ceil(static_cast<double>(count) * kShareLate))));
   std::shuffle(order.begin() + static_cast<std::ptrdiff_t>(late), order.end(), random_);
-  const size_t coming = static_cast<size_t>(std::ceil(static_cast<double>(count - late) * kShareComingAndGoing));
+  const size_t coming =
+      static_cast<size_t>(std::ceil(static_cast<double>(count - late) * kShareComingAndGoing));
   for (size_t i = 0; i < late + coming && i < count; ++i) {
     Member& member = members_[playing.first_member + order[i]];
     member.habit = i < late ? Habit::kLate : Habit::kComesAndGoes;
@@ -141,7 +146,8 @@ void Replay::Begin() {
 
 // Stays are log-uniform: short and long ones in the same run.
 int64_t Replay::NextChange() {
-  const double exponent = std::uniform_real_distribution<>(std::log(kShortestStayMs), std::log(kLongestStayMs))(random_);
+  const double exponent = std::uniform_real_distribution<>(std::log(kShortestStayMs),
+                                                           std::log(kLongestStayMs))(random_);
   return NowNs() + static_cast<int64_t>(std::exp(exponent) * 1e6);
 }
 
@@ -208,9 +214,9 @@ void Replay::OnEntry(LoadClient& client, const v1::Entry& entry, int64_t now_ns)
       ++report_.duplicated;
       return;
     }
-    return stage_.tally().Fail(client.account().name + ": place " + std::to_string(entry.conv_seq()) + " of " +
-                               playing.chat->name + " is not line " + std::to_string(line + 1) +
-                               " byte for byte");
+    return stage_.tally().Fail(client.account().name + ": place " +
+                               std::to_string(entry.conv_seq()) + " of " + playing.chat->name +
+                               " is not line " + std::to_string(line + 1) + " byte for byte");
   }
   switch (member.seen.Add(static_cast<uint32_t>(line))) {
     case OrderCheck::Seen::kNext:
@@ -226,7 +232,8 @@ void Replay::OnEntry(LoadClient& client, const v1::Entry& entry, int64_t now_ns)
   ++report_.delivered;
   --still_missing_;
   // Who was away measures the absence, not the server.
-  if (member.habit == Habit::kStays && client.index() != playing.first_member + playing.chat->sender[static_cast<size_t>(line)]) {
+  if (member.habit == Habit::kStays &&
+      client.index() != playing.first_member + playing.chat->sender[static_cast<size_t>(line)]) {
     deliver_.AddNs(now_ns - playing.sent_ns[static_cast<size_t>(line)]);
   }
 }
@@ -243,7 +250,8 @@ void Replay::BringEverybody() {
 void Replay::PullAll() {
   for (Member& member : members_) {
     const Playing& playing = playing_[member.log];
-    if (member.seen.seen() < static_cast<int64_t>(playing.chat->lines.size())) member.client->Pull();
+    if (member.seen.seen() < static_cast<int64_t>(playing.chat->lines.size()))
+      member.client->Pull();
   }
 }
 
@@ -266,7 +274,8 @@ void Replay::Play() {
              std::to_string(stage_.kills()) + " kills";
     });
   };
-  ok = ok && stage_.WaitUntil("every line is acknowledged", [this] { return acked_ == lines_; }, detail);
+  ok = ok && stage_.WaitUntil(
+                 "every line is acknowledged", [this] { return acked_ == lines_; }, detail);
   stage_.Run([this] { BringEverybody(); });
   int64_t asked_ns = NowNs();
   ok = ok && stage_.WaitUntil("every member has every line", [&] {
@@ -366,10 +375,12 @@ Outcome RunReplay(Stage& stage) {
   outcome.more["late"] = total.late;
   stage.Conclude(outcome);
   if (outcome.ok() && total.exact != total.members) {
-    outcome.failures.push_back(std::to_string(total.members - total.exact) + " transcripts are not exact");
+    outcome.failures.push_back(std::to_string(total.members - total.exact) +
+                               " transcripts are not exact");
   }
-  outcome.notes.push_back("late members pull nothing before the end; those of them who have lines connect for "
-                          "these lines only");
+  outcome.notes.push_back(
+      "late members pull nothing before the end; those of them who have lines connect for "
+      "these lines only");
   return outcome;
 }
 

@@ -13,11 +13,12 @@
 
 namespace hongyan::bench {
 
-// Chat logs played again, all at once: each is a group of its own with users of its own, one for each nick and
-// silent ones up to the wanted number. A line's body is the raw line; line k + 1 leaves after the ack of
-// line k, so the order of the log is the order every member must see. Some members come and go meanwhile, a
-// few pull only at the end. Every arriving body is compared with the line that has to come next, byte for
-// byte and in the order of arrival; nothing is sorted or kept.
+// Chat logs played again, all at once: each is a group of its own with users of its own, one for
+// each nick and silent ones up to the wanted number. A line's body is the raw line; line k + 1
+// leaves after the ack of line k, so the order of the log is the order every member must see. Some
+// members come and go meanwhile, a few pull only at the end. Every arriving body is compared with
+// the line that has to come next, byte for byte and in the order of arrival; nothing is sorted or
+// kept.
 class Replay final : public LoadClient::Owner {
  public:
   // `logs` outlive the replay. `round` tells the users of several replays apart.
@@ -39,9 +40,9 @@ class Replay final : public LoadClient::Owner {
     int64_t lost = 0;        // acked lines a member never saw
     int64_t duplicated = 0;  // lines stored twice
     int64_t out_of_order = 0;
-    int64_t exact = 0;       // members whose transcript equals the log
+    int64_t exact = 0;         // members whose transcript equals the log
     int64_t were_offline = 0;  // members that were away while lines were sent
-    int64_t late = 0;        // of them: pulled nothing before the end
+    int64_t late = 0;          // of them: pulled nothing before the end
   };
   Report report() const { return report_; }
   const Histogram& ack() const { return ack_; }
@@ -68,19 +69,19 @@ class Replay final : public LoadClient::Owner {
   struct Playing {
     const ChatLog* chat = nullptr;
     LoadClient::Conversation id;
-    std::vector<Account> accounts;     // those of the nicks first
-    std::vector<std::string> bodies;   // by line, serialized once for all members
-    std::vector<int64_t> sent_ns;      // by line
-    uint32_t first_member = 0;         // index into members_
-    size_t next = 0;                   // line to send
+    std::vector<Account> accounts;    // those of the nicks first
+    std::vector<std::string> bodies;  // by line, serialized once for all members
+    std::vector<int64_t> sent_ns;     // by line
+    uint32_t first_member = 0;        // index into members_
+    size_t next = 0;                  // line to send
     size_t acked = 0;
-    int64_t first_place = 0;           // conv_seq of line 0; 0 = not known yet
+    int64_t first_place = 0;  // conv_seq of line 0; 0 = not known yet
     int64_t last_place = 0;
   };
 
   base::Result<void> PrepareLog(size_t index);
   void ChooseHabits(Playing& playing);
-  void Begin();                   // load thread
+  void Begin();  // load thread
   void SendNext(Playing& playing);
   void ComeAndGo();
   void BringEverybody();

@@ -5,8 +5,9 @@
 
 namespace hongyan::bench {
 
-// An open loop: message i is planned at start + i / rate, whatever became of those before it, so a stall
-// shows in the latency of everything that was planned meanwhile. Times are of the monotonic clock.
+// An open loop: message i is planned at start + i / rate, whatever became of those before it, so a
+// stall shows in the latency of everything that was planned meanwhile. Times are of the monotonic
+// clock.
 class OpenLoop {
  public:
   OpenLoop() = default;
@@ -23,7 +24,8 @@ class OpenLoop {
   double interval_ns_ = 1e9;
 };
 
-// When the server is killed: at random intervals between half and double of the wish, from one seed.
+// When the server is killed: at random intervals between half and double of the wish, from one
+// seed.
 class KillSchedule {
  public:
   KillSchedule(uint64_t seed, double every_s) : random_(seed), every_s_(every_s) {}

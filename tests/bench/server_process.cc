@@ -47,8 +47,8 @@ bool CanListen(int port) {
   return free;
 }
 
-// Below the ports the kernel gives to outgoing connections: a client that retries while the server is down
-// would otherwise be given the server's own port, connect to itself and hold it.
+// Below the ports the kernel gives to outgoing connections: a client that retries while the server
+// is down would otherwise be given the server's own port, connect to itself and hold it.
 Result<int> FreePort() {
   int lowest_outgoing = 32768;
   std::ifstream("/proc/sys/net/ipv4/ip_local_port_range") >> lowest_outgoing;
@@ -59,8 +59,8 @@ Result<int> FreePort() {
     const int port = bottom + static_cast<int>(random() % static_cast<unsigned>(top - bottom + 1));
     if (CanListen(port)) return port;
   }
-  return Error(Code::kUnavailable, "no free port found between " + std::to_string(bottom) + " and " +
-                                       std::to_string(top));
+  return Error(Code::kUnavailable, "no free port found between " + std::to_string(bottom) +
+                                       " and " + std::to_string(top));
 }
 
 // `key=value` with the value of a `ready` line; empty if there is none.
@@ -80,7 +80,8 @@ Result<std::unique_ptr<ServerProcess>> ServerProcess::Make(const ServerProcessOp
   if (options.binary.empty()) options.binary = ProgramFolder() / "hongyand";
   std::error_code failed;
   if (!fs::exists(options.binary, failed)) {
-    return Error(Code::kNotFound, options.binary + " is not there: build hongyand, or name it with --hongyand");
+    return Error(Code::kNotFound,
+                 options.binary + " is not there: build hongyand, or name it with --hongyand");
   }
   if (options.parent.empty()) options.parent = fs::temp_directory_path(failed);
   std::unique_ptr<ServerProcess> server(new ServerProcess(options));
@@ -117,7 +118,8 @@ Result<void> ServerProcess::WriteConfig() {
     const size_t equals = setting.find('=');
     if (equals == std::string::npos || equals == 0) {
       return Error(Code::kInvalidArgument,
-                   "--config-set " + setting + ": write it as section.key=value, e.g. storage.unsafe_no_sync=true");
+                   "--config-set " + setting +
+                       ": write it as section.key=value, e.g. storage.unsafe_no_sync=true");
     }
     keys[setting.substr(0, equals)] = setting.substr(equals + 1);
   }
@@ -136,13 +138,16 @@ Result<void> ServerProcess::Launch() {
   if (log_fd < 0) return Failed("cannot write " + log);
   log_start_ = lseek(log_fd, 0, SEEK_END);
 
-  // Everything the child needs is made here: between fork and exec only plain system calls are safe.
+  // Everything the child needs is made here: between fork and exec only plain system calls are
+  // safe.
   std::vector<std::string> environment;
   if (options_.watch_syncs) {
     const std::string library = fault::FindFaultLibrary();
     if (library.empty()) {
       close(log_fd);
-      return Error(Code::kNotFound, "--lose-unsynced needs libhongyan_fault.so of the build tree: build all targets");
+      return Error(
+          Code::kNotFound,
+          "--lose-unsynced needs libhongyan_fault.so of the build tree: build all targets");
     }
     environment = fault::ChildEnvironment(
         {(folder_ / "data").string(), (folder_ / "journal").string(), library});
@@ -197,7 +202,8 @@ Result<void> ServerProcess::AwaitReady(double timeout_s) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   (void)Kill();
-  return Error(Code::kDeadlineExceeded, "the server was not ready in time; it said:\n" + LastWords());
+  return Error(Code::kDeadlineExceeded,
+               "the server was not ready in time; it said:\n" + LastWords());
 }
 
 bool ServerProcess::Reap(double timeout_s, int* status) {
@@ -236,7 +242,8 @@ Result<void> ServerProcess::Terminate(double timeout_s) {
     return Error(Code::kDeadlineExceeded, "the server did not end after SIGTERM in time");
   }
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-    return Error(Code::kInternal, "the server did not end cleanly after SIGTERM; it said:\n" + LastWords());
+    return Error(Code::kInternal,
+                 "the server did not end cleanly after SIGTERM; it said:\n" + LastWords());
   }
   return {};
 }

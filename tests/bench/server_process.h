@@ -21,9 +21,9 @@ struct ServerProcessOptions {
   bool watch_syncs = false;             // under the fault layer: LoseUnsynced may be asked for
 };
 
-// A private hongyand on a temporary data directory and a free port: started, killed, started again on the
-// same data and port, ended and removed. Its log goes to a file beside the data. Ends with this process,
-// whatever happens to it. One thread: the one that made it.
+// A private hongyand on a temporary data directory and a free port: started, killed, started again
+// on the same data and port, ended and removed. Its log goes to a file beside the data. Ends with
+// this process, whatever happens to it. One thread: the one that made it.
 class ServerProcess {
  public:
   static base::Result<std::unique_ptr<ServerProcess>> Make(const ServerProcessOptions& options);

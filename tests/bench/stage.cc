@@ -19,7 +19,8 @@ using base::Result;
 
 constexpr double kStartTimeoutS = 60;
 constexpr double kDrainTimeoutS = 30;
-// After a failure: how long what can still move may take, so that the counts say how much is missing.
+// After a failure: how long what can still move may take, so that the counts say how much is
+// missing.
 constexpr double kQuietAfterFailureS = 2;
 constexpr double kLongestAfterFailureS = 15;
 constexpr size_t kConnectionsPerAddress = 12'000;  // of the some 28,000 ports an address has
@@ -47,7 +48,8 @@ int PidBehind(const std::string& path) {
 Stage::Stage(const Options& options)
     : options_(options), random_(options.seed), progress_(!options.quiet) {
   char text[32];
-  std::snprintf(text, sizeof text, "b%06x.", static_cast<unsigned>(std::random_device()() & 0xffffff));
+  std::snprintf(text, sizeof text, "b%06x.",
+                static_cast<unsigned>(std::random_device()() & 0xffffff));
   prefix_ = text;
 }
 
@@ -67,9 +69,11 @@ Result<std::unique_ptr<Stage>> Stage::Open(const Options& options) {
   std::unique_ptr<Stage> stage(new Stage(options));
   if (const auto found = stage->FindServer(); !found.ok()) return found.error();
   stage->runtime_ = std::make_unique<Runtime>();
-  stage->thread_ = std::make_unique<LoadThread>(*stage->runtime_, stage->tally_, options.seed ^ 0x10ad);
+  stage->thread_ =
+      std::make_unique<LoadThread>(*stage->runtime_, stage->tally_, options.seed ^ 0x10ad);
   stage->thread_->address = stage->server_ ? stage->server_->address() : options.server;
-  if (options.kill_every_s > 0) stage->kill_schedule_.emplace(options.seed ^ 0x6b111, options.kill_every_s);
+  if (options.kill_every_s > 0)
+    stage->kill_schedule_.emplace(options.seed ^ 0x6b111, options.kill_every_s);
   return stage;
 }
 
@@ -92,15 +96,19 @@ Result<void> Stage::FindServer() {
   struct statfs about {};
   constexpr int kTmpfs = 0x01021994;
   if (statfs(server_->folder().c_str(), &about) == 0 && about.f_type == kTmpfs) {
-    std::fprintf(stderr, "hongyan-bench: %s is in memory (tmpfs): nothing is durable there and figures mean "
-                         "little; use --work-dir\n", server_->folder().c_str());
+    std::fprintf(
+        stderr,
+        "hongyan-bench: %s is in memory (tmpfs): nothing is durable there and figures mean "
+        "little; use --work-dir\n",
+        server_->folder().c_str());
   }
   if (const auto started = server_->Start(kStartTimeoutS); !started.ok()) return started;
   admin_ = std::make_unique<AdminSocket>(server_->admin_path());
   return {};
 }
 
-Result<std::vector<Account>> Stage::MakeUsers(const std::string& kind, size_t count, size_t with_tokens) {
+Result<std::vector<Account>> Stage::MakeUsers(const std::string& kind, size_t count,
+                                              size_t with_tokens) {
   progress_.Show("making " + std::to_string(count) + " users", -1);
   std::vector<std::string> names;
   names.reserve(count);
@@ -119,8 +127,9 @@ Result<void> Stage::IssueTokens(std::vector<Account>& accounts) {
 
 std::string Stage::SourceOf(size_t i, size_t total) const {
   if (!thread_->address.starts_with("127.")) return {};
-  const size_t wanted = options_.source_addresses > 0 ? static_cast<size_t>(options_.source_addresses)
-                                                      : 1 + total / kConnectionsPerAddress;
+  const size_t wanted = options_.source_addresses > 0
+                            ? static_cast<size_t>(options_.source_addresses)
+                            : 1 + total / kConnectionsPerAddress;
   if (wanted <= 1) return {};
   const size_t n = i % wanted;
   return "127.0." + std::to_string(1 + n / 250) + "." + std::to_string(1 + n % 250);
@@ -177,7 +186,8 @@ bool Stage::Alive(const std::string& what) {
   }
   if (tally_.failed()) {
     if (failed_ns_ == 0) failed_ns_ = NowNs();
-    return SecondsSince(moved_ns_) < kQuietAfterFailureS && SecondsSince(failed_ns_) < kLongestAfterFailureS;
+    return SecondsSince(moved_ns_) < kQuietAfterFailureS &&
+           SecondsSince(failed_ns_) < kLongestAfterFailureS;
   }
   if (SecondsSince(moved_ns_) < options_.deadline_s) return true;
   char text[64];

@@ -16,9 +16,9 @@
 
 namespace hongyan::bench {
 
-// What every mode plays on: the server (running or spawned, killed on schedule), its back door, and the one
-// thread all clients live on. The mode itself is straight-line code on the main thread and reaches the load
-// thread by Run. Main thread.
+// What every mode plays on: the server (running or spawned, killed on schedule), its back door, and
+// the one thread all clients live on. The mode itself is straight-line code on the main thread and
+// reaches the load thread by Run. Main thread.
 class Stage {
  public:
   static base::Result<std::unique_ptr<Stage>> Open(const Options& options);
@@ -35,10 +35,13 @@ class Stage {
 
   // Runs it on the load thread and waits.
   template <class F>
-  auto Run(F work) { return runtime_->Run(std::move(work)); }
+  auto Run(F work) {
+    return runtime_->Run(std::move(work));
+  }
 
   // Users of this run, with tokens for the first `with_tokens` of them.
-  base::Result<std::vector<Account>> MakeUsers(const std::string& kind, size_t count, size_t with_tokens);
+  base::Result<std::vector<Account>> MakeUsers(const std::string& kind, size_t count,
+                                               size_t with_tokens);
   base::Result<void> IssueTokens(std::vector<Account>& accounts);
   // Names of users, groups and messages begin with it, so runs against one server do not meet.
   const std::string& prefix() const { return prefix_; }
@@ -46,9 +49,9 @@ class Stage {
   // The address client number i should come from; of `total`, so that none runs out of ports.
   std::string SourceOf(size_t i, size_t total) const;
 
-  // Waits until `done` says so (asked on the load thread); kills the server as scheduled meanwhile. False:
-  // nothing moved for the deadline, the server is gone, or a failure was noted and what can still move has.
-  // Every false has a failure in the tally.
+  // Waits until `done` says so (asked on the load thread); kills the server as scheduled meanwhile.
+  // False: nothing moved for the deadline, the server is gone, or a failure was noted and what can
+  // still move has. Every false has a failure in the tally.
   bool WaitUntil(const std::string& what, const std::function<bool()>& done,
                  const std::function<std::string()>& detail = {});
   // Lets the load run; false as above.

@@ -69,7 +69,8 @@ void WriteStampedBody(const Stamp& stamp, size_t text_bytes, std::string& out) {
 }
 
 bool ReadStampedBody(std::string_view body, size_t text_bytes, Stamp* stamp) {
-  const size_t head = 2 + VarintBytes(text_bytes) + VarintBytes(1 + VarintBytes(text_bytes) + text_bytes);
+  const size_t head =
+      2 + VarintBytes(text_bytes) + VarintBytes(1 + VarintBytes(text_bytes) + text_bytes);
   if (body.size() != head + text_bytes) return false;
   const std::string_view text = body.substr(head);
   uint64_t writer = 0;

@@ -7,8 +7,9 @@
 
 namespace hongyan::bench {
 
-// What a message of the load says: who wrote it, which of theirs it is and when it was planned, so that its
-// reader needs no table; then filler that depends on the first two, so that a changed byte is noticed.
+// What a message of the load says: who wrote it, which of theirs it is and when it was planned, so
+// that its reader needs no table; then filler that depends on the first two, so that a changed byte
+// is noticed.
 //
 //   wwwwwwww nnnnnnnn tttttttttttttttt fff...     hexadecimal without the blanks, 32 bytes + filler
 struct Stamp {
@@ -19,7 +20,8 @@ struct Stamp {
   static constexpr size_t kBytes = 32;
 };
 
-// A serialized hongyan.v1.Body of kind text whose text has `text_bytes` >= Stamp::kBytes bytes. Any thread.
+// A serialized hongyan.v1.Body of kind text whose text has `text_bytes` >= Stamp::kBytes bytes. Any
+// thread.
 void WriteStampedBody(const Stamp& stamp, size_t text_bytes, std::string& out);
 
 // False where the body is not exactly one that WriteStampedBody makes. Any thread.

@@ -33,7 +33,8 @@ void Start(Stage& stage, Traffic& traffic, double rate_per_s) {
 bool LetRun(Stage& stage, Traffic& traffic, const std::string& what, double seconds) {
   const int64_t start_ns = NowNs();
   stage.Run([&] { traffic.BeginWindow(); });
-  return stage.WaitSeconds(what, seconds, [&, start_ns] { return RateText(stage, traffic, start_ns); });
+  return stage.WaitSeconds(what, seconds,
+                           [&, start_ns] { return RateText(stage, traffic, start_ns); });
 }
 
 Outcome Failed(Stage& stage, Outcome outcome, const base::Error& error) {
@@ -150,13 +151,15 @@ void CheckHeads(Stage& stage, const Traffic& traffic, const Groups& groups, Outc
   stage.progress().Show("asking for the heads of all members", -1);
   int64_t checked = 0;
   for (size_t g = 0; g < groups.members.size(); ++g) {
-    const int64_t wanted = traffic.acked_in(groups.talks[g]) + traffic.other_entries(groups.talks[g]);
+    const int64_t wanted =
+        traffic.acked_in(groups.talks[g]) + traffic.other_entries(groups.talks[g]);
     for (const Account& user : groups.members[g]) {
       int64_t have = -1;
       const int64_t start_ns = NowNs();
       do {
         const auto head = stage.admin().HeadOf(user.name);
-        if (!head.ok()) return outcome.failures.push_back("head of " + user.name + ": " + head.error().text);
+        if (!head.ok())
+          return outcome.failures.push_back("head of " + user.name + ": " + head.error().text);
         have = *head & ((int64_t{1} << 40) - 1);
       } while (have < wanted && NowNs() - start_ns < 10'000'000'000 && stage.Step());
       outcome.lost += std::max<int64_t>(0, wanted - have);
@@ -192,11 +195,13 @@ Outcome RunGroup(Stage& stage) {
     if (before.ok() && after.ok()) {
       // An item is the part of one message for one target shard: about members / shards entries.
       const int64_t grown = std::max<int64_t>(0, after->items - before->items);
-      const double owed = static_cast<double>(grown) * options.members / static_cast<double>(after->targets);
+      const double owed =
+          static_cast<double>(grown) * options.members / static_cast<double>(after->targets);
       outcome.entries_per_s -= owed / outcome.seconds;
       outcome.more["backlog_items"] = {{"start", before->items}, {"end", after->items}};
-      outcome.notes.push_back("entries_per_s = messages acked in the window x members, less what the channels' "
-                              "backlog grew by from its start to its end");
+      outcome.notes.push_back(
+          "entries_per_s = messages acked in the window x members, less what the channels' "
+          "backlog grew by from its start to its end");
     } else if (ok) {
       outcome.failures.push_back("the channels cannot be listed: " +
                                  (before.ok() ? after.error().text : before.error().text));
@@ -212,8 +217,8 @@ Outcome RunGroup(Stage& stage) {
 
 namespace {
 
-// Follows messages into the inboxes by asking the channels: a message is durable everywhere once every channel
-// has applied what it held when the message's ack had come.
+// Follows messages into the inboxes by asking the channels: a message is durable everywhere once
+// every channel has applied what it held when the message's ack had come.
 class DurableWatch {
  public:
   // Load thread.
@@ -273,7 +278,8 @@ void RunBeside(Stage& stage, Traffic& pairs, Traffic& group, Outcome& outcome) {
   const auto look = [&] {
     const auto acked = stage.Run([&] { return watch.TakeAcked(); });
     const auto looked = watch.Look(stage.admin(), acked);
-    if (!looked.ok()) outcome.failures.push_back("the channels cannot be listed: " + looked.error().text);
+    if (!looked.ok())
+      outcome.failures.push_back("the channels cannot be listed: " + looked.error().text);
     return looked.ok();
   };
   const auto seconds = [start_ns] { return static_cast<double>(NowNs() - start_ns) / 1e9; };
@@ -284,7 +290,8 @@ void RunBeside(Stage& stage, Traffic& pairs, Traffic& group, Outcome& outcome) {
   while (seconds() < options.seconds + options.deadline_s && stage.Step(2) && look() &&
          (!watch.idle() || !stage.Run([&] { return group.AllAcked(); }))) {
   }
-  if (!watch.idle()) outcome.failures.push_back("group messages were not durable in every inbox in time");
+  if (!watch.idle())
+    outcome.failures.push_back("group messages were not durable in every inbox in time");
   const Traffic::Counts counts = stage.Run([&] {
     group.on_acked = nullptr;
     return group.counts();
@@ -311,11 +318,13 @@ Outcome RunMix(Stage& stage) {
   AddPairs(stage, pairs, *users, count, options.both);
   Groups groups;
   Traffic group(stage, static_cast<size_t>(options.bytes));
-  const auto made = MakeGroups(stage, group, 1, options.group_members,
-                               std::min(options.group_online, options.group_members), 1, "big", groups);
+  const auto made =
+      MakeGroups(stage, group, 1, options.group_members,
+                 std::min(options.group_online, options.group_members), 1, "big", groups);
   if (!made.ok()) return Failed(stage, outcome, made.error());
 
-  if (pairs.Connect("all pairs are logged in") && group.Connect("the group's members are logged in")) {
+  if (pairs.Connect("all pairs are logged in") &&
+      group.Connect("the group's members are logged in")) {
     Start(stage, pairs, options.rate_per_s);
     bool ok = LetRun(stage, pairs, "warm-up", options.warmup_s);
     const double alone_s = options.alone_s < 0 ? options.seconds : options.alone_s;
@@ -340,10 +349,12 @@ Outcome RunMix(Stage& stage) {
   }
   TakeFaults(group, outcome);
   TakeFaults(pairs, outcome);
-  outcome.notes.push_back("ack_ms, deliver_ms and counts are of the 1:1 traffic beside the group; `alone` is the "
-                          "same traffic before it");
-  outcome.notes.push_back("group.durable_ms: from the planned time until every channel has applied what it held "
-                          "when the ack had come; looked at every few ms, so it is an upper bound");
+  outcome.notes.push_back(
+      "ack_ms, deliver_ms and counts are of the 1:1 traffic beside the group; `alone` is the "
+      "same traffic before it");
+  outcome.notes.push_back(
+      "group.durable_ms: from the planned time until every channel has applied what it held "
+      "when the ack had come; looked at every few ms, so it is an upper bound");
   stage.Conclude(outcome);
   return outcome;
 }

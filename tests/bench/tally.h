@@ -8,23 +8,24 @@
 
 namespace hongyan::bench {
 
-// What went wrong on the wire, and how much is on its way; shared by all clients of a run. Written on the
-// load thread, read anywhere.
+// What went wrong on the wire, and how much is on its way; shared by all clients of a run. Written
+// on the load thread, read anywhere.
 class Tally {
  public:
-  // A (conversation, conv_seq) under two seqs, or a seq at or below the cursor of the request it answers.
+  // A (conversation, conv_seq) under two seqs, or a seq at or below the cursor of the request it
+  // answers.
   std::atomic<int64_t> duplicated{0};
   // A place of a conversation that came after a later one.
   std::atomic<int64_t> out_of_order{0};
   // Jumps of seq inside a generation.
   std::atomic<int64_t> gaps{0};
 
-  std::atomic<int64_t> online{0};       // clients logged in
-  std::atomic<int64_t> unacked{0};      // sends that left and have no answer
-  std::atomic<int64_t> resent{0};       // sends repeated after a connection was lost
-  std::atomic<int64_t> reconnects{0};   // logins after the first
-  std::atomic<int64_t> busy{0};         // sends refused for the moment, and repeated
-  std::atomic<int64_t> moved{0};        // rises with every login, ack and entry: the run is alive
+  std::atomic<int64_t> online{0};      // clients logged in
+  std::atomic<int64_t> unacked{0};     // sends that left and have no answer
+  std::atomic<int64_t> resent{0};      // sends repeated after a connection was lost
+  std::atomic<int64_t> reconnects{0};  // logins after the first
+  std::atomic<int64_t> busy{0};        // sends refused for the moment, and repeated
+  std::atomic<int64_t> moved{0};       // rises with every login, ack and entry: the run is alive
 
   // Something no retry mends. The first few are kept for people.
   void Fail(std::string what) {

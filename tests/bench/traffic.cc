@@ -7,7 +7,8 @@
 namespace hongyan::bench {
 namespace {
 
-// The loop is not woken more often than this for planned messages; what it adds to a latency is counted.
+// The loop is not woken more often than this for planned messages; what it adds to a latency is
+// counted.
 constexpr int64_t kShortestTickNs = 100'000;
 
 // How many entries an inbox with this head has had, in a store of one generation.
@@ -121,7 +122,8 @@ void Traffic::Tick() {
 void Traffic::StartDue(size_t i) {
   Writer& writer = writers_[i];
   const int64_t k = writer.started - open_base_[i];
-  Begin(writer, plan_.PlannedNs(k * static_cast<int64_t>(writers_.size()) + static_cast<int64_t>(i)));
+  Begin(writer,
+        plan_.PlannedNs(k * static_cast<int64_t>(writers_.size()) + static_cast<int64_t>(i)));
 }
 
 void Traffic::Stop() {
@@ -164,10 +166,10 @@ void Traffic::OnEntry(LoadClient& client, const v1::Entry& entry, int64_t now_ns
   const v1::Message& message = entry.message();
   if (message.kind() == v1::BODY_SYSTEM) return;
   Stamp stamp;
-  const bool ours = entry.conversation().a() == talk.id.a && entry.conversation().b() == talk.id.b &&
-                    ReadStampedBody(message.body(), text_bytes_, &stamp) &&
-                    stamp.writer < people_.size() && people_[stamp.writer].writer >= 0 &&
-                    people_[stamp.writer].talk == person.talk;
+  const bool ours =
+      entry.conversation().a() == talk.id.a && entry.conversation().b() == talk.id.b &&
+      ReadStampedBody(message.body(), text_bytes_, &stamp) && stamp.writer < people_.size() &&
+      people_[stamp.writer].writer >= 0 && people_[stamp.writer].talk == person.talk;
   if (!ours) {
     stage_.tally().Fail(client.account().name + ": entry " + std::to_string(entry.seq()) +
                         " holds something nobody wrote");

@@ -15,10 +15,11 @@
 namespace hongyan::bench {
 
 // Some conversations with people who write into them and people who read them. Writers have one
-// unacknowledged send each. Closed loop: the next leaves with the ack of the last. Open loop: message i of all
-// is planned at start + i / rate and belongs to writer i mod writers; who still waits queues it, and latencies
-// count from the planned time. Every body is checked by its readers, and every reader must see the messages of
-// each writer exactly once and in the order they were written.
+// unacknowledged send each. Closed loop: the next leaves with the ack of the last. Open loop:
+// message i of all is planned at start + i / rate and belongs to writer i mod writers; who still
+// waits queues it, and latencies count from the planned time. Every body is checked by its readers,
+// and every reader must see the messages of each writer exactly once and in the order they were
+// written.
 //
 // Made and destroyed on the main thread; the rest on the load thread where said.
 class Traffic final : public LoadClient::Owner {
@@ -31,7 +32,8 @@ class Traffic final : public LoadClient::Owner {
   // A conversation whose every message makes `members` inbox entries. Main thread, before Connect.
   size_t AddConversation(LoadClient::Conversation id, int64_t members);
   // `account` outlives the traffic; `source` is its own address or empty.
-  void AddClient(size_t conversation, const Account& account, uint8_t parts, const std::string& source);
+  void AddClient(size_t conversation, const Account& account, uint8_t parts,
+                 const std::string& source);
 
   // Main thread: everybody logs in.
   bool Connect(const std::string& what);
@@ -65,8 +67,8 @@ class Traffic final : public LoadClient::Owner {
 
   // Main thread: stops, lets everything arrive, pulls once more and counts what is missing.
   bool Drain(const std::string& what);
-  // Main thread, after Drain: who only writes must have a copy of each message in the own inbox, too. Asks
-  // for their heads. REQUIRES that they are in no other conversation.
+  // Main thread, after Drain: who only writes must have a copy of each message in the own inbox,
+  // too. Asks for their heads. REQUIRES that they are in no other conversation.
   bool CheckOwnCopies();
   // What a reader's inbox holds beside this traffic: its head without what was delivered.
   int64_t other_entries(size_t conversation) const;
@@ -91,17 +93,17 @@ class Traffic final : public LoadClient::Owner {
   struct Writer {
     uint32_t client = 0;
     uint32_t talk = 0;
-    uint32_t slot = 0;        // its place among the writers of its conversation
-    uint32_t started = 0;     // messages begun
+    uint32_t slot = 0;     // its place among the writers of its conversation
+    uint32_t started = 0;  // messages begun
     uint32_t acked = 0;
-    uint32_t due = 0;         // open loop: planned so far
+    uint32_t due = 0;  // open loop: planned so far
     int64_t last_conv_seq = 0;
-    int64_t planned_ns = 0;   // of the one on its way
+    int64_t planned_ns = 0;  // of the one on its way
   };
   struct Person {
     std::unique_ptr<LoadClient> client;
     uint32_t talk = 0;
-    int32_t writer = -1;      // index into writers_
+    int32_t writer = -1;  // index into writers_
     bool reads = false;
     std::vector<OrderCheck> seen;  // by writer slot
     int64_t delivered = 0;
@@ -127,7 +129,7 @@ class Traffic final : public LoadClient::Owner {
   std::unique_ptr<PreciseTimer> timer_;
   OpenLoop plan_;
   std::vector<uint32_t> open_base_;  // by writer: messages begun before this open loop
-  int64_t next_planned_ = 0;  // index of the first message not yet due
+  int64_t next_planned_ = 0;         // index of the first message not yet due
   bool open_ = false;
   bool running_ = false;
   int64_t writing_ = 0;
