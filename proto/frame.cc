@@ -56,29 +56,28 @@ bool FrameSplitter::TopUp(size_t want) {
   return have + take == want;
 }
 
-// 0 where the frame is refused.
-size_t FrameSplitter::WholeSize(const FrameHeader& header) {
-  too_large_ = header.length > max_payload_;
-  return too_large_ ? 0 : kFrameHeaderBytes + header.length;
+bool FrameSplitter::Accepts(const FrameHeader& header) {
+  if (header.length > max_payload_) refused_ = header;
+  return !refused_;
 }
 
 std::optional<Frame> FrameSplitter::Next() {
-  if (too_large_) return std::nullopt;
+  if (refused_) return std::nullopt;
   if (begin_ == kept_.size()) {
     kept_.clear();
     begin_ = 0;
     if (fed_.size() < kFrameHeaderBytes) return std::nullopt;
     const FrameHeader header = ReadFrameHeader(fed_.data());
-    const size_t whole = WholeSize(header);
-    if (whole == 0 || fed_.size() < whole) return std::nullopt;
+    const size_t whole = kFrameHeaderBytes + header.length;
+    if (!Accepts(header) || fed_.size() < whole) return std::nullopt;
     const Frame frame{header, fed_.substr(kFrameHeaderBytes, header.length)};
     fed_.remove_prefix(whole);
     return frame;
   }
   if (!TopUp(kFrameHeaderBytes)) return std::nullopt;
   const FrameHeader header = ReadFrameHeader(kept_.data() + begin_);
-  const size_t whole = WholeSize(header);
-  if (whole == 0 || !TopUp(whole)) return std::nullopt;
+  const size_t whole = kFrameHeaderBytes + header.length;
+  if (!Accepts(header) || !TopUp(whole)) return std::nullopt;
   const Frame frame{header, {kept_.data() + begin_ + kFrameHeaderBytes, header.length}};
   begin_ += whole;
   return frame;

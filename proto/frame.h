@@ -45,8 +45,6 @@ struct Frame {
   std::string_view payload;  // into the buffer it was read from
 };
 
-enum class FrameError { kTooLarge };
-
 // Cuts a stream of bytes into frames, without copying those that arrive whole:
 //
 //   splitter.Feed(read_bytes);
@@ -67,9 +65,11 @@ class FrameSplitter {
   void Feed(std::string_view bytes);
 
   // The next whole frame, or none yet. Its payload is valid until the next call of anything. After
-  // too_large() nothing more comes.
+  // refused() nothing more comes.
   std::optional<Frame> Next();
-  bool too_large() const { return too_large_; }
+
+  // The header that announced more than the limit, if one did.
+  const std::optional<FrameHeader>& refused() const { return refused_; }
 
   // Copies what has not been taken out; holds no memory when that is nothing.
   void Keep();
@@ -79,13 +79,13 @@ class FrameSplitter {
 
  private:
   bool TopUp(size_t want);
-  size_t WholeSize(const FrameHeader& header);
+  bool Accepts(const FrameHeader& header);
 
   std::string kept_;  // from earlier reads; what counts begins at begin_
   size_t begin_ = 0;
   std::string_view fed_;  // follows what is kept
   size_t max_payload_;
-  bool too_large_ = false;
+  std::optional<FrameHeader> refused_;
 };
 
 }  // namespace hongyan::proto

@@ -147,14 +147,15 @@ TEST_CASE("a payload above the limit is refused at its header, nothing follows i
   SUBCASE("only its header has come, in two parts") {
     CHECK(Split(splitter, {wire.substr(0, 30), wire.substr(30, 4)}).size() == 1);
   }
-  CHECK(splitter.too_large());
+  REQUIRE(splitter.refused());
+  CHECK(splitter.refused()->request_id == 2);
   CHECK(Split(splitter, {Wire({Made(4, 0, 4, "")})}).empty());
 }
 
 TEST_CASE("the largest possible length is refused, not added up over the edge") {
   FrameSplitter splitter(1 << 20);
   CHECK(Split(splitter, {std::string(64, '\xff')}).empty());
-  CHECK(splitter.too_large());
+  CHECK(splitter.refused());
 }
 
 TEST_CASE("a limit raised between two frames holds for the second") {
@@ -181,7 +182,7 @@ TEST_CASE("garbage in any pieces never yields more bytes than were fed, and neve
       for (const Cut& frame : Split(splitter, {piece})) {
         taken += kFrameHeaderBytes + frame.payload.size();
       }
-      if (splitter.too_large()) break;
+      if (splitter.refused()) break;
       REQUIRE(taken + splitter.buffered() == fed);
     }
     REQUIRE(taken <= fed);
