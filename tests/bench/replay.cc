@@ -278,9 +278,11 @@ void Replay::Play() {
                  "every line is acknowledged", [this] { return acked_ == lines_; }, detail);
   stage_.Run([this] { BringEverybody(); });
   int64_t asked_ns = NowNs();
+  const auto patience_ns =
+      static_cast<int64_t>(std::min(0.5, stage_.options().deadline_s / 4) * 1e9);
   ok = ok && stage_.WaitUntil("every member has every line", [&] {
     if (still_missing_ == 0) return true;
-    if (NowNs() - asked_ns > 500'000'000) {
+    if (NowNs() - asked_ns > patience_ns) {
       asked_ns = NowNs();
       PullAll();
     }

@@ -5,6 +5,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
@@ -186,7 +187,7 @@ bool Stage::Alive(const std::string& what) {
   }
   if (tally_.failed()) {
     if (failed_ns_ == 0) failed_ns_ = NowNs();
-    return SecondsSince(moved_ns_) < kQuietAfterFailureS &&
+    return SecondsSince(moved_ns_) < std::min(kQuietAfterFailureS, options_.deadline_s) &&
            SecondsSince(failed_ns_) < kLongestAfterFailureS;
   }
   if (SecondsSince(moved_ns_) < options_.deadline_s) return true;

@@ -149,19 +149,21 @@ base::Result<void> MakeGroups(Stage& stage, Traffic& traffic, int groups, int me
 // Every member, online or not, must have every message as an entry: their heads say so.
 void CheckHeads(Stage& stage, const Traffic& traffic, const Groups& groups, Outcome& outcome) {
   stage.progress().Show("asking for the heads of all members", -1);
+  // What is on its way may arrive until then; the patience is for all of them together.
+  const int64_t until_ns = NowNs() + static_cast<int64_t>(stage.options().deadline_s * 1e9);
   int64_t checked = 0;
   for (size_t g = 0; g < groups.members.size(); ++g) {
     const int64_t wanted =
         traffic.acked_in(groups.talks[g]) + traffic.other_entries(groups.talks[g]);
     for (const Account& user : groups.members[g]) {
       int64_t have = -1;
-      const int64_t start_ns = NowNs();
       do {
         const auto head = stage.admin().HeadOf(user.name);
-        if (!head.ok())
+        if (!head.ok()) {
           return outcome.failures.push_back("head of " + user.name + ": " + head.error().text);
+        }
         have = *head & ((int64_t{1} << 40) - 1);
-      } while (have < wanted && NowNs() - start_ns < 10'000'000'000 && stage.Step());
+      } while (have < wanted && NowNs() < until_ns && stage.Step());
       outcome.lost += std::max<int64_t>(0, wanted - have);
       outcome.duplicated += std::max<int64_t>(0, have - wanted);
       ++checked;

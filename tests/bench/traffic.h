@@ -89,6 +89,7 @@ class Traffic final : public LoadClient::Owner {
     int64_t members = 0;
     int64_t acked = 0;
     std::vector<uint32_t> writers;  // indices into writers_
+    OrderCheck places;              // conv_seqs of its acks
   };
   struct Writer {
     uint32_t client = 0;
@@ -96,8 +97,7 @@ class Traffic final : public LoadClient::Owner {
     uint32_t slot = 0;     // its place among the writers of its conversation
     uint32_t started = 0;  // messages begun
     uint32_t acked = 0;
-    uint32_t due = 0;  // open loop: planned so far
-    int64_t last_conv_seq = 0;
+    uint32_t due = 0;        // open loop: planned so far
     int64_t planned_ns = 0;  // of the one on its way
   };
   struct Person {
