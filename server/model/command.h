@@ -97,8 +97,9 @@ struct RetryParked {
   int64_t number = 0;
 };
 
-// A stopped channel goes on: the target takes the source's incarnation and, as applied, the number before the
-// oldest item the source still keeps. What lies between is given up. Goes to the target shard.
+// A stopped channel goes on: the target takes the source's incarnation and, as applied, the source's head where
+// that one lost its tail, else the number before the oldest item it keeps. What lies between is given up. Goes
+// to the target shard.
 struct AcceptChannel {
   ShardId source = 0;
   ShardId target = 0;

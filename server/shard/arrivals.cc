@@ -19,6 +19,9 @@ std::optional<cluster::ChannelProgress> Arrivals::Take(cluster::ChannelItems mes
     meeting_ = message.meeting;
     incarnation_ = message.incarnation;
     oldest_kept_ = message.oldest_kept;
+    source_head_ = message.head;
+    ends_agree_ = (committed_.incarnation == 0 || committed_.incarnation == message.incarnation) &&
+                  message.oldest_kept - 1 <= committed_.applied && committed_.applied <= message.head;
     queue_.clear();  // what was queued is sent again in this meeting
     asked_from_ = 0;
     return Progress();
@@ -57,15 +60,25 @@ void Arrivals::Advance(int64_t number, int64_t position) {
   failed_once = false;
 }
 
-bool Arrivals::Accept() {
-  if (incarnation_ == 0) return false;
+base::Result<void> Arrivals::Accept() {
+  if (incarnation_ == 0) {
+    return base::Error(base::Code::kUnavailable,
+                       "the source has not been heard since the start; try again in a second");
+  }
+  if (ends_agree_) {
+    return base::Error(base::Code::kFailedPrecondition,
+                       "this channel is not stopped: there is nothing to accept");
+  }
+  // A source that lost its tail: what it still has was applied. Otherwise it goes on from what is kept.
+  const bool lost_tail = committed_.incarnation == incarnation_ && committed_.applied > source_head_;
   pending_.incarnation = incarnation_;
-  pending_.applied = oldest_kept_ - 1;
+  pending_.applied = lost_tail ? source_head_ : oldest_kept_ - 1;
   pending_.position = 0;
   touched_ = true;
   queue_.clear();
   taken_.clear();
-  return true;
+  ends_agree_ = true;
+  return {};
 }
 
 void Arrivals::Publish() {

@@ -4,6 +4,7 @@
 #include <deque>
 #include <optional>
 
+#include "base/result.h"
 #include "cluster/carrier.h"
 #include "storage/channel_store.h"
 
@@ -31,8 +32,9 @@ class Arrivals {
   void Advance(int64_t number);
   // The next item is applied up to `position`.
   void Advance(int64_t number, int64_t position);
-  // The administrator's word: go on from where the source stands. False = the source was not heard yet.
-  bool Accept();
+  // The administrator's word: go on from where the source stands. Error where the source was not heard yet,
+  // or where the ends agree: then nothing is to be accepted, and moving the mark would apply items twice.
+  base::Result<void> Accept();
   void Publish();
   void Drop();
 
@@ -52,6 +54,8 @@ class Arrivals {
   uint64_t meeting_ = 0;
   uint64_t incarnation_ = 0;  // of the source, as the meeting says
   int64_t oldest_kept_ = 1;
+  int64_t source_head_ = 0;
+  bool ends_agree_ = true;    // as of the last hello; a stopped source says hello every second
   int64_t asked_from_ = 0;    // a gap is asked for once
   bool untold_ = false;
 

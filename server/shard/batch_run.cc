@@ -222,10 +222,7 @@ model::Reply BatchRun::AcceptChannel(const model::AcceptChannel& accept) {
   if (arrivals == driven_.arrivals.end()) {
     return base::Error(base::Code::kNotFound, "there is no such channel; see `hongyan-admin channels`");
   }
-  if (!arrivals->second.Accept()) {
-    return base::Error(base::Code::kUnavailable,
-                       "the source has not been heard since the start; try again in a second");
-  }
+  if (auto accepted = arrivals->second.Accept(); !accepted) return std::move(accepted).error();
   LOG_WARN("channel_accepted source={} target={} applied={}", accept.source, accept.target,
            arrivals->second.mark().applied);
   driven_.shards.at(accept.target).touched = true;
@@ -294,16 +291,13 @@ void BatchRun::Committed() {
     if (!arrivals.touched()) continue;
     arrivals.Publish();
     const auto courier = driven_.couriers.find(channel);
-    // What was applied at once was never under way; the courier only learns that it is done.
-    if (courier != driven_.couriers.end() && !outbox_.contains(channel) &&
-        arrivals.mark().position == 0 && arrivals.mark().applied > courier->second.head()) {
-      courier->second.AppliedAtOnce(arrivals.mark().applied);
-    }
+    if (courier == driven_.couriers.end() || !courier->second.met()) continue;
+    // Both ends are ours: no message is needed to learn what was applied, or applied at once.
+    courier->second.Applied(arrivals.mark().applied);
+    arrivals.TakeUntold();
   }
   for (auto& [channel, items] : outbox_) {
     Courier& courier = driven_.couriers.at(channel);
-    // A shortcut may precede the row in its channel: the courier's head must meet the row's first number.
-    if (items.front().number > courier.head() + 1) courier.AppliedAtOnce(items.front().number - 1);
     courier.Committed(std::move(items), outbox_bytes_[channel], now_ns_);
   }
 }

@@ -53,7 +53,7 @@ void Courier::Committed(std::vector<cluster::TravellingItem> items, int64_t byte
   }
 }
 
-void Courier::AppliedAtOnce(int64_t number) {
+void Courier::Applied(int64_t number) {
   head_ = std::max(head_, number);
   Confirm(number);
   sent_ = std::max(sent_, number);
@@ -139,12 +139,10 @@ void Courier::Refill(storage::ChannelStore& store) {
     return;
   }
   if (rows->empty() || rows->front().first > from) {
-    if (stopped_.empty()) {
-      stopped_ = "outbox row of item " + std::to_string(from) + " is missing";
-      LOG_ERROR("channel_stopped source={} target={} why=\"{}\"", channel_.source, channel_.target,
-                stopped_);
-    }
+    // Rows are gone that nobody confirmed: meet again, by what is really kept, and be stopped there.
+    oldest_kept_ = rows->empty() ? head_ + 1 : rows->front().first;
     met_ = false;
+    last_hello_ns_ = 0;
     return;
   }
   for (const auto& row : *rows) {
@@ -174,7 +172,7 @@ void Courier::Pump(storage::ChannelStore& store, cluster::Carrier& carrier, int6
     last_progress_ns_ = now_ns;
   }
   Refill(store);
-  if (window_last() <= sent_) return;
+  if (!met_ || window_last() <= sent_) return;
   cluster::ChannelItems message{channel_, meeting_, incarnation_, oldest_kept_, head_, {}};
   const auto skip = static_cast<ptrdiff_t>(std::max<int64_t>(0, sent_ + 1 - window_from_));
   message.items.assign(window_.begin() + skip, window_.end());

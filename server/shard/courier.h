@@ -25,8 +25,9 @@ class Courier {
   // A commit gave these items to the outbox; `bytes` is their encoded size.
   void Committed(std::vector<cluster::TravellingItem> items, int64_t bytes, int64_t now_ns);
 
-  // All through `number` was applied in the emitting commit itself.
-  void AppliedAtOnce(int64_t number);
+  // All through `number` is applied, as a target of the same executor knows; items applied in the emitting
+  // commit itself never come by here before.
+  void Applied(int64_t number);
 
   void OnProgress(const cluster::ChannelProgress& progress, int64_t now_ns);
 
