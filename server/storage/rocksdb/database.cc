@@ -86,7 +86,7 @@ base::Result<void> Database::Open(IfMissing if_missing, Recovery recovery) {
 }
 
 void Database::Close() {
-  failed_.store(true, std::memory_order_release);  // no new readers
+  const bool had_failed = failed_.exchange(true, std::memory_order_acq_rel);  // no new readers
   const std::unique_lock lock(open_mutex_);
   if (db_ == nullptr) return;
   if (!options_.sync) db_->SyncWAL().PermitUncheckedError();
@@ -94,7 +94,7 @@ void Database::Close() {
     db_->DestroyColumnFamilyHandle(handle);
     handle = nullptr;
   }
-  if (const auto status = db_->Close(); !status.ok()) {
+  if (const auto status = db_->Close(); !status.ok() && !had_failed) {
     LOG_WARN("store_close_failed path={} error=\"{}\"", options_.path, status.ToString());
   }
   db_.reset();
@@ -147,6 +147,16 @@ base::Result<Scan> Scan::From(const Database& database, Table table, const Key& 
   auto reading = database.Read();
   if (!reading) return std::move(reading).error();
   return Scan(std::move(*reading), table, first, end, reach);
+}
+
+void Scan::Advance(const Key& key) {
+  const rocksdb::Slice wanted = key.slice();
+  if (rows_->Valid() && rows_->key().compare(wanted) < 0) {
+    rows_->Next();
+    if (rows_->Valid() && rows_->key() == wanted) return;
+  }
+  if (rows_->Valid() && rows_->key() == wanted) return;
+  rows_->Seek(wanted);
 }
 
 base::Result<void> Scan::status() const {

@@ -102,6 +102,9 @@ class Scan {
   void ToLast() { rows_->SeekToLast(); }
   bool at_row() const { return rows_->Valid(); }
   void Next() { rows_->Next(); }
+  // To the first row at or after `key`, which is not before where the scan stands: a step where that is the
+  // next row, else a seek.
+  void Advance(const Key& key);
   rocksdb::Slice key() const { return rows_->key(); }
   rocksdb::Slice value() const { return rows_->value(); }
 

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <numeric>
+#include <tuple>
 
 #include "storage/rocksdb/hot_rows.h"
 #include "storage/rocksdb/rocksdb_batch.h"
@@ -11,6 +13,8 @@ namespace {
 
 using Messages = std::vector<model::Message>;
 using MaybeMessages = std::vector<std::optional<model::Message>>;
+
+Key AfterAllBodies() { return Key('\xff'); }  // ids are positive, so no key begins like this
 
 model::ConvSeq SeqOf(const rocksdb::Slice& body_key) { return model::ConvSeq(LastId(body_key)); }
 
@@ -33,29 +37,28 @@ base::Result<std::optional<model::Message>> RocksdbConversationStore::LastMessag
   return std::optional(std::move(message));
 }
 
+// One walk over the rows for all keys, in their order: it steps where the next key is the next row, and seeks
+// otherwise. (MultiGet goes to disk for data blocks even where it was told to stay in memory.)
 base::Result<MaybeMessages> RocksdbConversationStore::ReadMessages(std::span<const MessageKey> keys,
                                                                    Reach reach) const {
-  auto reading = database_.Read();
-  if (!reading) return std::move(reading).error();
-  std::vector<Key> rows;
-  rows.reserve(keys.size());
-  for (const MessageKey& key : keys) rows.push_back(BodyKey(key.conversation, key.seq));
-  std::vector<rocksdb::Slice> slices;
-  slices.reserve(keys.size());
-  for (const Key& row : rows) slices.push_back(row.slice());
-  std::vector<rocksdb::PinnableSlice> values(keys.size());
-  std::vector<rocksdb::Status> statuses(keys.size());
-  rocksdb::ReadOptions options;
-  if (reach == Reach::kMemory) options.read_tier = rocksdb::kBlockCacheTier;
-  reading->db().MultiGet(options, reading->table(Table::kBodies), keys.size(), slices.data(),
-                         values.data(), statuses.data());
+  std::vector<size_t> order(keys.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  const auto place = [&keys](size_t i) { return std::tie(keys[i].conversation, keys[i].seq); };
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return place(a) < place(b); });
 
+  auto scan = Scan::From(database_, Table::kBodies, Key(), AfterAllBodies(), reach);
+  if (!scan) return scan.error();
   MaybeMessages messages(keys.size());
-  for (size_t i = 0; i < keys.size(); ++i) {
-    if (statuses[i].IsNotFound()) continue;
-    if (!statuses[i].ok()) return ReadError(statuses[i]);
-    if (!DecodeMessage(values[i], keys[i].seq, Body::kWith, &messages[i].emplace())) {
-      return BrokenRow("message", slices[i]);
+  for (const size_t i : order) {
+    const Key key = BodyKey(keys[i].conversation, keys[i].seq);
+    scan->Advance(key);
+    if (!scan->at_row()) {
+      if (auto ended = scan->status(); !ended) return ended.error();
+      continue;
+    }
+    if (scan->key() != key.slice()) continue;
+    if (!DecodeMessage(scan->value(), keys[i].seq, Body::kWith, &messages[i].emplace())) {
+      return BrokenRow("message", key.slice());
     }
   }
   return messages;
