@@ -51,8 +51,8 @@ struct Frame {
 //   while (auto frame = splitter.Next()) ...
 //   splitter.Keep();  // the read buffer may be used again
 //
-// Only the beginning of an unfinished frame (and frames held back by leaving the loop early) is copied, by
-// Keep. One thread.
+// Only the beginning of an unfinished frame (and frames held back by leaving the loop early) is
+// copied, by Keep. One thread.
 class FrameSplitter {
  public:
   explicit FrameSplitter(size_t max_payload) : max_payload_(max_payload) {}
@@ -60,8 +60,8 @@ class FrameSplitter {
   // Payloads above it are an error; takes effect with the next header. Raised after login.
   void set_max_payload(size_t bytes) { max_payload_ = bytes; }
 
-  // Goes on with `bytes`, which stay where they are until Keep. REQUIRES that what was fed before has been
-  // kept, or used up.
+  // Goes on with `bytes`, which stay where they are until Keep. REQUIRES that what was fed before
+  // has been kept, or used up.
   void Feed(std::string_view bytes);
 
   // The next whole frame, or none yet. Its payload is valid until the next call of anything. After

@@ -14,9 +14,7 @@ namespace {
 
 constexpr size_t kUnixPathMax = sizeof(sockaddr_un::sun_path) - 1;
 
-base::Error Wrong(std::string text) {
-  return {base::Code::kInvalidArgument, std::move(text)};
-}
+base::Error Wrong(std::string text) { return {base::Code::kInvalidArgument, std::move(text)}; }
 
 base::Result<SocketAddress> ParseUnix(const std::string& path) {
   if (path.empty()) return Wrong("unix: needs a path, as in unix:/run/hongyan/admin.sock");
@@ -57,7 +55,8 @@ base::Result<SocketAddress> ParseAddress(const std::string& text) {
                  "\"; write host:port, as in 127.0.0.1:7000 or [::]:7000, or unix:/path");
   }
   addrinfo hints = {};
-  // A name with both kinds of addresses (localhost) means IPv4 here, whatever the resolver's order is.
+  // A name with both kinds of addresses (localhost) means IPv4 here, whatever the resolver's order
+  // is.
   hints.ai_family = host.find(':') == std::string::npos ? AF_INET : AF_INET6;
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_NUMERICSERV | AI_PASSIVE;

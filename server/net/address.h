@@ -8,7 +8,8 @@
 
 namespace hongyan::net {
 
-// Where to listen: "host:port" or "unix:/path" looked up, and the way back from the kernel's form to text.
+// Where to listen: "host:port" or "unix:/path" looked up, and the way back from the kernel's form
+// to text.
 struct SocketAddress {
   sockaddr_storage storage = {};
   socklen_t length = 0;

@@ -14,7 +14,8 @@ namespace hongyan::net {
 namespace {
 
 constexpr int64_t kLingerMs = 1'000;
-// Gathered in one turn beyond this, bytes leave before the turn ends: memory for a flood of answers.
+// Gathered in one turn beyond this, bytes leave before the turn ends: memory for a flood of
+// answers.
 constexpr size_t kFlushEarlyBytes = 256 << 10;
 
 Connection::Impl& ImplOf(auto* handle) { return *static_cast<Connection::Impl*>(handle->data); }
@@ -23,12 +24,18 @@ Connection::Impl& ImplOf(auto* handle) { return *static_cast<Connection::Impl*>(
 
 const char* CloseReasonName(CloseReason reason) {
   switch (reason) {
-    case CloseReason::kPeerClosed: return "peer_closed";
-    case CloseReason::kPeerReset: return "peer_reset";
-    case CloseReason::kClosedByUs: return "closed_by_us";
-    case CloseReason::kFrameTooLarge: return "frame_too_large";
-    case CloseReason::kSlowReader: return "slow_reader";
-    case CloseReason::kShutdown: return "shutdown";
+    case CloseReason::kPeerClosed:
+      return "peer_closed";
+    case CloseReason::kPeerReset:
+      return "peer_reset";
+    case CloseReason::kClosedByUs:
+      return "closed_by_us";
+    case CloseReason::kFrameTooLarge:
+      return "frame_too_large";
+    case CloseReason::kSlowReader:
+      return "slow_reader";
+    case CloseReason::kShutdown:
+      return "shutdown";
   }
   return "unknown";
 }
@@ -77,8 +84,9 @@ void Connection::Impl::UpdateReading() {
     uv_read_stop(&stream);
     return;
   }
-  // An empty buffer makes libuv leave the socket alone until the next turn (it says so by UV_ENOBUFS): that
-  // is how a connection that was paused within the turn, or has had its share of it, waits without a call.
+  // An empty buffer makes libuv leave the socket alone until the next turn (it says so by
+  // UV_ENOBUFS): that is how a connection that was paused within the turn, or has had its share of
+  // it, waits without a call.
   const auto give_buffer = [](uv_handle_t* h, size_t, uv_buf_t* buf) {
     Impl& impl = ImplOf(h);
     if (impl.read_turn != impl.loop.turn) {
@@ -198,12 +206,11 @@ void Connection::Impl::Flush() {
   loop.timers.Arm(flight->stall, seat.listener().options.slow_reader_ms / 4);
 }
 
-// libuv says when all of a write is gone, so a large rest goes in slices: reading may go on when half of the
-// high-water mark is left, not only when nothing is.
+// libuv says when all of a write is gone, so a large rest goes in slices: reading may go on when
+// half of the high-water mark is left, not only when nothing is.
 void Connection::Impl::SendSlice() {
   Flight& f = *flight;
-  const size_t at_most =
-      std::max<size_t>(64 << 10, seat.listener().options.unsent_high_water / 4);
+  const size_t at_most = std::max<size_t>(64 << 10, seat.listener().options.unsent_high_water / 4);
   f.slice = std::min(f.data.size() - f.offset, at_most);
   const uv_buf_t buf = uv_buf_init(f.data.data() + f.offset, static_cast<unsigned>(f.slice));
   loop.writes.Add(1);
@@ -255,8 +262,9 @@ void Connection::Impl::CloseFlushed(CloseReason why) {
   Touch();
 }
 
-// A socket closed with unread bytes in it sends a reset, and a reset makes the peer's kernel drop what it
-// has received and not yet handed over: our last words. So the peer closes first, if it does so in time.
+// A socket closed with unread bytes in it sends a reset, and a reset makes the peer's kernel drop
+// what it has received and not yet handed over: our last words. So the peer closes first, if it
+// does so in time.
 void Connection::Impl::Linger() {
   state = State::kLingering;
   uv_os_fd_t fd;

@@ -19,14 +19,15 @@ namespace hongyan::net {
 //
 //   open      -> frames in, frames out
 //   draining  -> Close(flush): what is queued leaves; nothing is read
-//   lingering -> all sent and our side shut down; reads and drops until the peer closes, for a second
-//   closing   -> uv_close has been called; OnClosed follows
+//   lingering -> all sent and our side shut down; reads and drops until the peer closes, for a
+//   second closing   -> uv_close has been called; OnClosed follows
 //
 // Deletes itself after OnClosed.
 struct Connection::Impl {
   enum class State : uint8_t { kOpen, kDraining, kLingering, kClosing };
 
-  // Takes over a connected socket; the connection is open when this returns, or has never been. Loop thread.
+  // Takes over a connected socket; the connection is open when this returns, or has never been.
+  // Loop thread.
   static void Adopt(Loop& loop, AcceptedSocket socket);
 
   Impl(Loop& loop, Seat seat, std::string peer);

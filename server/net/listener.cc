@@ -87,8 +87,7 @@ void Listener::Impl::OnReadable() {
     if (!HasRoom()) return WaitForRoom();
     SocketAddress from;
     from.length = sizeof from.storage;
-    const int fd =
-        ::accept4(poll->fd, from.raw(), &from.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int fd = ::accept4(poll->fd, from.raw(), &from.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
       Deliver(fd, from);
       continue;
@@ -106,7 +105,8 @@ void Listener::Impl::Deliver(int fd, const SocketAddress& from) {
   AcceptedSocket socket(fd, Seat(shared_from_this()), HostText(from));
   Loop& loop = *loops[next_loop++ % loops.size()];
   if (loop.InThread()) return Connection::Impl::Adopt(loop, std::move(socket));
-  // Shared only because a std::function must be copyable; a loop that has ended drops it, and so closes it.
+  // Shared only because a std::function must be copyable; a loop that has ended drops it, and so
+  // closes it.
   loop.Post([&loop, shared = std::make_shared<AcceptedSocket>(std::move(socket))] {
     Connection::Impl::Adopt(loop, std::move(*shared));
   });
@@ -131,9 +131,11 @@ void Listener::Impl::WaitForDescriptors(int error) {
   uv_poll_stop(&poll->handle);
   loops.front()->timers().Arm(poll->backoff, kDescriptorBackoffMs);
   if (MayLog()) {
-    LOG_WARN("accept_out_of_descriptors address={} connections={} error=\"{}\"; raise the limit (ulimit -n) "
-             "or lower max_connections",
-             address_text, open.load(), std::strerror(error));
+    LOG_WARN(
+        "accept_out_of_descriptors address={} connections={} error=\"{}\"; raise the limit (ulimit "
+        "-n) "
+        "or lower max_connections",
+        address_text, open.load(), std::strerror(error));
   }
 }
 

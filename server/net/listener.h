@@ -14,27 +14,30 @@ namespace hongyan::net {
 class Loop;
 
 struct ListenerOptions {
-  std::string address;             // "host:port" (port 0 = any free one) or "unix:/path"
+  std::string address = "";        // "host:port" (port 0 = any free one) or "unix:/path"
   size_t max_connections = 19000;  // kept 512 below the descriptor limit by the caller
-  size_t max_unauthenticated = 0;  // 0 = a quarter of max_connections, but at least 64 (or all, if fewer)
+  size_t max_unauthenticated =
+      0;  // 0 = a quarter of max_connections, but at least 64 (or all, if fewer)
   size_t max_payload_before_login = 4096;
   size_t unsent_high_water = 1 << 20;  // bytes; above it the connection is not read
   size_t unsent_limit = 32 << 20;      // bytes; above it the connection is closed as kSlowReader
   int64_t slow_reader_ms = 30'000;     // looked at every quarter of it
 };
 
-// Accepts connections and spreads them over loops, round robin. It stops accepting (the backlog holds who
-// comes) while max_connections are open, or while a quarter of them have not logged in (see
-// Connection::LoggedIn); and for 100 ms when descriptors run out, logged at most once a second. Any thread.
+// Accepts connections and spreads them over loops, round robin. It stops accepting (the backlog
+// holds who comes) while max_connections are open, or while a quarter of them have not logged in
+// (see Connection::LoggedIn); and for 100 ms when descriptors run out, logged at most once a
+// second. Any thread.
 class Listener {
  public:
   using Factory = std::function<std::unique_ptr<ConnectionHandler>(Connection&)>;
 
-  // Binds and listens on the first loop; the error says what to do (address in use, no permission, path too
-  // long). `host` is an IPv4 address, an IPv6 address in brackets, or a name ("localhost" is 127.0.0.1). A
-  // unix socket has mode 0600; a stale file is replaced, a live one is an error. The factory runs on the
-  // loop the connection is given to; it may send and close, and answers null to refuse. Loops must be
-  // started, and be destroyed after the listener (they may be stopped before).
+  // Binds and listens on the first loop; the error says what to do (address in use, no permission,
+  // path too long). `host` is an IPv4 address, an IPv6 address in brackets, or a name ("localhost"
+  // is 127.0.0.1). A unix socket has mode 0600; a stale file is replaced, a live one is an error.
+  // The factory runs on the loop the connection is given to; it may send and close, and answers
+  // null to refuse. Loops must be started, and be destroyed after the listener (they may be stopped
+  // before).
   static base::Result<std::unique_ptr<Listener>> Open(ListenerOptions options,
                                                       std::vector<Loop*> loops, Factory factory);
 
@@ -46,8 +49,9 @@ class Listener {
   // The address bound, with the real port.
   const std::string& address() const;
 
-  // Stops accepting for good, at once; open connections stay. The unix socket file is removed. Any thread;
-  // returns when done; called from outside of the loops, the factory will not be called any more.
+  // Stops accepting for good, at once; open connections stay. The unix socket file is removed. Any
+  // thread; returns when done; called from outside of the loops, the factory will not be called any
+  // more.
   void StopAccepting();
 
   size_t connections() const;      // open now

@@ -16,14 +16,14 @@
 
 namespace hongyan::net {
 
-// Accepts by itself under uv_poll instead of uv_listen: where descriptors run out, libuv closes who waits in
-// the backlog, and its sockets cannot be handed to another loop.
+// Accepts by itself under uv_poll instead of uv_listen: where descriptors run out, libuv closes who
+// waits in the backlog, and its sockets cannot be handed to another loop.
 //
 // Lives as long as the Listener or any connection of it.
 struct Listener::Impl final : Resident, std::enable_shared_from_this<Impl> {
   Impl(ListenerOptions with, std::vector<Loop*> on, Factory make);
 
-  void Watch(int fd);   // from now on; owns fd. Loop thread, as are the next five
+  void Watch(int fd);  // from now on; owns fd. Loop thread, as are the next five
   void OnReadable();
   void Deliver(int fd, const SocketAddress& from);
   void WaitForRoom();

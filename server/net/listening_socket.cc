@@ -16,7 +16,7 @@ namespace {
 using base::Code;
 using base::Error;
 
-constexpr int kBacklog = 4096;            // the kernel lowers it to net.core.somaxconn
+constexpr int kBacklog = 4096;              // the kernel lowers it to net.core.somaxconn
 constexpr int kKeepaliveIdleSeconds = 900;  // above the longest heartbeat of a mobile client
 
 class OwnedFd {
@@ -47,8 +47,9 @@ Error Failed(const SocketAddress& address, const char* what, int error) {
                                            : "; choose a directory this user may write to")};
   }
   if (error == EADDRNOTAVAIL) {
-    return {Code::kInvalidArgument, where + " is no address of this machine; write one of its own, or "
-                                            "0.0.0.0 for all of them"};
+    return {Code::kInvalidArgument, where +
+                                        " is no address of this machine; write one of its own, or "
+                                        "0.0.0.0 for all of them"};
   }
   if (error == ENOENT || error == ENOTDIR) {
     return {Code::kInvalidArgument, "the directory of " + where + " does not exist; create it"};
@@ -62,8 +63,9 @@ base::Result<void> RemoveStale(const SocketAddress& address) {
   struct stat found;
   if (::lstat(address.unix_path.c_str(), &found) != 0) return {};
   if (!S_ISSOCK(found.st_mode)) {
-    return Error(Code::kFailedPrecondition,
-                 address.unix_path + " exists and is not a socket; remove it or choose another path");
+    return Error(
+        Code::kFailedPrecondition,
+        address.unix_path + " exists and is not a socket; remove it or choose another path");
   }
   const OwnedFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (probe.get() < 0) return Failed(address, "open", errno);

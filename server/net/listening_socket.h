@@ -5,8 +5,8 @@
 
 namespace hongyan::net {
 
-// Makes, binds and listens; answers the descriptor, non-blocking, and writes the bound address (with the real
-// port) back. The error says what to do. Any thread.
+// Makes, binds and listens; answers the descriptor, non-blocking, and writes the bound address
+// (with the real port) back. The error says what to do. Any thread.
 base::Result<int> OpenListeningSocket(SocketAddress& address);
 
 // Removes the file of a unix socket. Nothing for TCP.

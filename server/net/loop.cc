@@ -41,8 +41,8 @@ Loop::Impl::Impl(Loop& owner)
   uv_check_init(&uv, &after_poll);
   uv_idle_init(&uv, &more_to_do);
   uv_timer_init(&uv, &grain);
-  // Turns end after the poll. What timers and closed connections leave behind must not wait through the next
-  // poll, so there is an end before it, too.
+  // Turns end after the poll. What timers and closed connections leave behind must not wait through
+  // the next poll, so there is an end before it, too.
   uv_prepare_start(&before_poll, [](uv_prepare_t* h) { ImplOf(h).EndTurn(); });
   uv_check_start(&after_poll, [](uv_check_t* h) {
     Impl& impl = ImplOf(h);
@@ -76,7 +76,8 @@ void Loop::Impl::Run() {
   thread_id.store(std::this_thread::get_id());
   uv_update_time(&uv);
   uv_run(&uv, UV_RUN_DEFAULT);
-  // Post has promised to run what it took; from the moment the queue is found empty it takes nothing more.
+  // Post has promised to run what it took; from the moment the queue is found empty it takes
+  // nothing more.
   for (;;) {
     {
       std::lock_guard lock(mutex);
@@ -211,9 +212,14 @@ bool Loop::InThread() const {
 
 LoopStats Loop::stats() const {
   const Impl& i = *impl_;
-  return {.turns = i.turns.get(), .reads = i.reads.get(), .bytes_in = i.bytes_in.get(),
-          .frames_in = i.frames_in.get(), .writes = i.writes.get(), .bytes_out = i.bytes_out.get(),
-          .frames_out = i.frames_out.get(), .connections = i.open.get(),
+  return {.turns = i.turns.get(),
+          .reads = i.reads.get(),
+          .bytes_in = i.bytes_in.get(),
+          .frames_in = i.frames_in.get(),
+          .writes = i.writes.get(),
+          .bytes_out = i.bytes_out.get(),
+          .frames_out = i.frames_out.get(),
+          .connections = i.open.get(),
           .slow_readers = i.slow_readers.get()};
 }
 
@@ -222,7 +228,11 @@ void RunOn(Loop& loop, const std::function<void()>& task) {
   CHECK(loop.impl().started.load());
   std::promise<void> done;
   // False: the loop has ended, and closed by itself what the task is about.
-  if (loop.Post([&] { task(); done.set_value(); })) done.get_future().wait();
+  if (loop.Post([&] {
+        task();
+        done.set_value();
+      }))
+    done.get_future().wait();
 }
 
 }  // namespace hongyan::net

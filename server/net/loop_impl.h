@@ -1,6 +1,7 @@
 #pragma once
 
-// Inside of the room: the only headers that see <uv.h> are *_impl.h, and only net's sources include them.
+// Inside of the room: the only headers that see <uv.h> are *_impl.h, and only net's sources include
+// them.
 
 #include <absl/container/flat_hash_map.h>
 #include <uv.h>
@@ -17,8 +18,8 @@
 
 namespace hongyan::net {
 
-// Something with libuv handles on a loop that is not a connection: a listener, a watch on signals. It closes
-// them when the loop ends before it does. Loop thread.
+// Something with libuv handles on a loop that is not a connection: a listener, a watch on signals.
+// It closes them when the loop ends before it does. Loop thread.
 class Resident {
  public:
   virtual ~Resident() = default;
@@ -56,10 +57,11 @@ struct Loop::Impl : UvLoop {
   std::string TakeBuffer();
   void GiveBuffer(std::string buffer);
 
-  // Reads of all connections go into one buffer: an idle connection holds none. The size bounds what one
-  // connection can have held back when its handler pauses it.
+  // Reads of all connections go into one buffer: an idle connection holds none. The size bounds
+  // what one connection can have held back when its handler pauses it.
   static constexpr size_t kReadBytes = 16 << 10;
-  // What one connection may bring in one turn; the rest waits in its socket until the others had theirs.
+  // What one connection may bring in one turn; the rest waits in its socket until the others had
+  // theirs.
   static constexpr size_t kReadBytesPerTurn = 64 << 10;
 
   Loop& self;
@@ -92,8 +94,8 @@ struct Loop::Impl : UvLoop {
   Count turns, reads, bytes_in, frames_in, writes, bytes_out, frames_out, open, slow_readers;
 };
 
-// Runs `task` on the loop and returns when it has run, or at once if the loop has ended. REQUIRES a started
-// loop. Any thread, the loop's too.
+// Runs `task` on the loop and returns when it has run, or at once if the loop has ended. REQUIRES a
+// started loop. Any thread, the loop's too.
 void RunOn(Loop& loop, const std::function<void()>& task);
 
 }  // namespace hongyan::net

@@ -8,8 +8,8 @@
 
 namespace hongyan::net {
 
-// A place among a listener's connections, from accept to the end of the connection, wherever that comes;
-// giving it up may let the listener accept again. Any thread.
+// A place among a listener's connections, from accept to the end of the connection, wherever that
+// comes; giving it up may let the listener accept again. Any thread.
 class Seat {
  public:
   Seat() = default;

@@ -56,8 +56,8 @@ void TimerWheel::Advance() {
 void TimerWheel::FireTick(int64_t tick) {
   TimerLink& head = SlotOf(tick);
   if (head.next == &head) return;
-  // The slot moves to a list of its own first: on_fire may arm into the slot or destroy any node, and both
-  // are plain list operations on either list.
+  // The slot moves to a list of its own first: on_fire may arm into the slot or destroy any node,
+  // and both are plain list operations on either list.
   TimerLink batch;
   batch.next = head.next;
   batch.prev = head.prev;

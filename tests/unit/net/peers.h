@@ -19,13 +19,15 @@
 
 namespace hongyan::net {
 
-// Waits until `condition` holds, asking again and again; gives up after 30 s, which no healthy run gets near.
+// Waits until `condition` holds, asking again and again; gives up after 30 s, which no healthy run
+// gets near.
 bool Eventually(const std::function<bool()>& condition);
 
 // Runs `task` on the loop and waits for it.
 void OnLoop(Loop& loop, const std::function<void()>& task);
 
-// What the test's handlers do. The functions run on loop threads; set them before the first peer connects.
+// What the test's handlers do. The functions run on loop threads; set them before the first peer
+// connects.
 struct Script {
   std::function<void(Connection&)> on_open;
   std::function<void(Connection&, const proto::Frame&)> on_frame;

@@ -27,7 +27,8 @@ struct Wheel {
 };
 
 TEST_CASE_FIXTURE(Wheel, "a timer never fires before its time and at most one grain after") {
-  for (const int64_t delay : {0, 1, 49, 50, 51, 99, 100, 101, 250, 1'000, 102'350, 102'400, 500'001}) {
+  for (const int64_t delay :
+       {0, 1, 49, 50, 51, 99, 100, 101, 250, 1'000, 102'350, 102'400, 500'001}) {
     CAPTURE(delay);
     fired.clear();
     auto a = Timer('a');
@@ -78,7 +79,8 @@ TEST_CASE_FIXTURE(Wheel, "a far timer goes round the wheel until its turn") {
   CHECK(fired == "nf");
 }
 
-TEST_CASE_FIXTURE(Wheel, "a clock that jumps over the whole wheel fires everything due exactly once") {
+TEST_CASE_FIXTURE(Wheel,
+                  "a clock that jumps over the whole wheel fires everything due exactly once") {
   std::vector<std::unique_ptr<TimerNode>> due;
   for (int i = 0; i < 3'000; ++i) {
     due.push_back(Timer('x'));
@@ -118,7 +120,8 @@ TEST_CASE_FIXTURE(Wheel, "a node destroyed while armed is gone from the wheel") 
   CHECK(fired == "ac");
 }
 
-TEST_CASE_FIXTURE(Wheel, "a firing timer may destroy itself, a neighbour of its grain and a later one") {
+TEST_CASE_FIXTURE(Wheel,
+                  "a firing timer may destroy itself, a neighbour of its grain and a later one") {
   auto neighbour = Timer('n'), later = Timer('l'), last = Timer('z');
   auto self = std::make_unique<TimerNode>();
   self->on_fire = [&] {

@@ -83,8 +83,7 @@ TEST_CASE("frames cut at any two bytes come out as they went in") {
   for (size_t a = 0; a <= wire.size(); ++a) {
     for (size_t b = a; b <= wire.size(); ++b) {
       FrameSplitter splitter(1000);
-      const auto got =
-          Split(splitter, {wire.substr(0, a), wire.substr(a, b - a), wire.substr(b)});
+      const auto got = Split(splitter, {wire.substr(0, a), wire.substr(a, b - a), wire.substr(b)});
       REQUIRE(got == frames);
       REQUIRE(splitter.buffered() == 0);
     }
@@ -111,7 +110,8 @@ TEST_CASE("a frame that arrived whole is not copied") {
   CHECK(splitter.buffered() == 0);
 }
 
-TEST_CASE("frames held back come out later, before what follows, wherever the cut and the hold fall") {
+TEST_CASE(
+    "frames held back come out later, before what follows, wherever the cut and the hold fall") {
   std::vector<Cut> frames = Some();
   frames.push_back(Made(9, 0, 9, "last"));
   const std::string wire = Wire(frames);
@@ -126,12 +126,14 @@ TEST_CASE("frames held back come out later, before what follows, wherever the cu
       };
       auto first = std::make_unique<std::string>(wire, 0, cut);
       splitter.Feed(*first);
-      for (size_t i = 0; i < take && next(); ++i) {}
+      for (size_t i = 0; i < take && next(); ++i) {
+      }
       splitter.Keep();
       first.reset();
       if (take % 2 == 0) next();  // one more while nothing is fed
       splitter.Feed(std::string_view(wire).substr(cut));
-      while (next()) {}
+      while (next()) {
+      }
       splitter.Keep();
       REQUIRE(got == frames);
       REQUIRE(splitter.buffered() == 0);
@@ -141,8 +143,8 @@ TEST_CASE("frames held back come out later, before what follows, wherever the cu
 
 TEST_CASE("a payload above the limit is refused at its header, nothing follows it") {
   FrameSplitter splitter(10);
-  const std::string wire =
-      Wire({Made(1, 0, 1, std::string(10, 'x')), Made(2, 0, 2, std::string(11, 'x')), Made(3, 0, 3, "")});
+  const std::string wire = Wire({Made(1, 0, 1, std::string(10, 'x')),
+                                 Made(2, 0, 2, std::string(11, 'x')), Made(3, 0, 3, "")});
   SUBCASE("read at once") { CHECK(Split(splitter, {wire}).size() == 1); }
   SUBCASE("only its header has come, in two parts") {
     CHECK(Split(splitter, {wire.substr(0, 30), wire.substr(30, 4)}).size() == 1);
@@ -169,7 +171,8 @@ TEST_CASE("a limit raised between two frames holds for the second") {
   CHECK(second->payload == "12345678");
 }
 
-TEST_CASE("garbage in any pieces never yields more bytes than were fed, and never a frame too large") {
+TEST_CASE(
+    "garbage in any pieces never yields more bytes than were fed, and never a frame too large") {
   std::mt19937 random(20);
   for (int round = 0; round < 2'000; ++round) {
     FrameSplitter splitter(random() % 5'000);
