@@ -161,6 +161,7 @@ void BatchRun::Park(Arrivals& arrivals, storage::ChannelId channel,
   storage::ParkedItem parked{channel, item.number, waits_for, time_ms_, std::move(why),
                              item.item ? EncodeItem(*item.item) : item.broken};
   store_.channels().Park(*batch_, parked);
+  parked_now_.push_back(std::move(parked));
   driven_.shards.at(channel.target).touched = true;
   ++parked_change;
   arrivals.Advance(item.number);
@@ -173,6 +174,10 @@ void BatchRun::Release(model::ShardId target, model::ConversationId conversation
   if (!parked) {
     LOG_ERROR("parked_unreadable target={} error=\"{}\"", target, parked.error().text);
     return;
+  }
+  // Question and answer may both have taken the shortcut: then the items were parked by this very batch.
+  for (const auto& row : parked_now_) {
+    if (row.channel.target == target) parked->push_back(row);
   }
   Logic& logic = *driven_.shards.at(target).logic;
   for (const auto& row : *parked) {

@@ -105,6 +105,7 @@ class BatchRun {
   std::map<storage::ChannelId, int64_t> locals_waiting_;
   std::map<storage::ChannelId, std::vector<cluster::TravellingItem>> outbox_;
   std::map<storage::ChannelId, int64_t> outbox_bytes_;
+  std::vector<storage::ParkedItem> parked_now_;  // by this batch, not yet in the store
   bool sealed_ = false;
 };
 

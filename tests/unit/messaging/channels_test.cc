@@ -27,42 +27,46 @@ House::Options Apart() {
 }  // namespace
 
 TEST_CASE("a broken slice is parked, replaced by a snapshot, and nobody misses a message") {
-  House house(Apart());
-  const auto group_id = House::Group(house.Create("anna", "g", {"bert", "carl", "dora", "emil"}));
-  const auto group = model::ConversationId::Group(group_id);
-  CHECK(house.Send("anna", group, "1").ok());
-  house.Kill();
-  const auto shard = house.router().ShardOf(house.User("carl"));
-  house.state->followers.erase({{shard, group_id}, house.User("carl")});
-  house.Start();
-  CHECK(house.Send("anna", group, "2").ok());
-  CHECK(house.Send("bert", group, "3").ok());
-  CHECK(Joined(house.Inbox("carl")) == "* 1 2 3 ");
-  CHECK(Joined(house.Inbox("dora")) == "* 1 2 3 ");
-  CHECK(house.state->parked.empty());
+  for (const auto& options : {Apart(), House::Options()}) {
+    House house(options);
+    const auto group_id = House::Group(house.Create("anna", "g", {"bert", "carl", "dora", "emil"}));
+    const auto group = model::ConversationId::Group(group_id);
+    CHECK(house.Send("anna", group, "1").ok());
+    house.Kill();
+    const auto shard = house.router().ShardOf(house.User("carl"));
+    house.state->followers.erase({{shard, group_id}, house.User("carl")});
+    house.Start();
+    CHECK(house.Send("anna", group, "2").ok());
+    CHECK(house.Send("bert", group, "3").ok());
+    CHECK(Joined(house.Inbox("carl")) == "* 1 2 3 ");
+    CHECK(Joined(house.Inbox("dora")) == "* 1 2 3 ");
+    CHECK(house.state->parked.empty());
+  }
 }
 
 TEST_CASE("what waited for a snapshot goes to those who followed then") {
-  House house(Apart());
-  const auto group_id = House::Group(house.Create("anna", "g", {"bert", "carl", "dora"}));
-  const auto group = model::ConversationId::Group(group_id);
-  const auto shard = house.router().ShardOf(house.User("carl"));
-  house.Kill();
-  house.state->slices[{shard, group_id}].version = 77;
-  house.Start();
-  // All in flight at once, so that the snapshot stands for a moment after all of them.
-  const auto target = house.router().ShardOf(group_id);
-  house.Submit(target, house.MakeSend("anna", group, "before"));
-  model::ChangeMembers leave;
-  leave.group = group_id;
-  leave.actor = leave.remove.emplace_back(house.User("carl"));
-  leave.request_id = house.NewId();
-  house.Submit(target, leave);
-  house.Submit(target, house.MakeSend("anna", group, "after"));
-  house.Run();
-  CHECK(Joined(house.Inbox("carl")) == "* before * ");
-  CHECK(Joined(house.Inbox("bert")) == "* before * after ");
-  CHECK(house.state->parked.empty());
+  for (const auto& options : {Apart(), House::Options()}) {
+    House house(options);
+    const auto group_id = House::Group(house.Create("anna", "g", {"bert", "carl", "dora"}));
+    const auto group = model::ConversationId::Group(group_id);
+    const auto shard = house.router().ShardOf(house.User("carl"));
+    house.Kill();
+    house.state->slices[{shard, group_id}].version = 77;
+    house.Start();
+    // All in flight at once, so that the snapshot stands for a moment after all of them.
+    const auto target = house.router().ShardOf(group_id);
+    house.Submit(target, house.MakeSend("anna", group, "before"));
+    model::ChangeMembers leave;
+    leave.group = group_id;
+    leave.actor = leave.remove.emplace_back(house.User("carl"));
+    leave.request_id = house.NewId();
+    house.Submit(target, leave);
+    house.Submit(target, house.MakeSend("anna", group, "after"));
+    house.Run();
+    CHECK(Joined(house.Inbox("carl")) == "* before * ");
+    CHECK(Joined(house.Inbox("bert")) == "* before * after ");
+    CHECK(house.state->parked.empty());
+  }
 }
 
 TEST_CASE("an unknown commit is answered only after recovery has decided") {
@@ -71,7 +75,9 @@ TEST_CASE("an unknown commit is answered only after recovery has decided") {
     const auto talk = House::Direct(house.User("anna"), house.User("bert"));
     CHECK(house.Send("anna", talk, "1").ok());
     bool fail = true;
-    house.faults.commit = [&fail, fate] { return std::exchange(fail, false) ? fate : CommitFate::kApply; };
+    house.faults.commit = [&fail, fate] {
+      return std::exchange(fail, false) ? fate : CommitFate::kApply;
+    };
     house.Restart();
     const auto id = house.NewId();
     const auto reply = house.Send("anna", talk, "2", id);
@@ -120,7 +126,8 @@ TEST_CASE("a rejected batch refuses only the command that cannot be committed") 
   CHECK(Joined(house.Inbox("anna")) == "2 ");
 }
 
-TEST_CASE("a guard that fires means our memory is wrong: it is read again, the commands run again") {
+TEST_CASE(
+    "a guard that fires means our memory is wrong: it is read again, the commands run again") {
   House house;
   const auto talk = House::Direct(house.User("anna"), house.User("bert"));
   CHECK(house.Send("anna", talk, "1").ok());
@@ -136,7 +143,9 @@ TEST_CASE("a guard that fires means our memory is wrong: it is read again, the c
 TEST_CASE("a source that lost its tail stops its channel, and sends into it are refused") {
   House house(Apart());
   std::string bert = "bert";
-  const auto shard_of = [&](const std::string& name) { return house.router().ShardOf(house.User(name)); };
+  const auto shard_of = [&](const std::string& name) {
+    return house.router().ShardOf(house.User(name));
+  };
   model::ConversationId talk;
   for (int i = 0;; ++i) {
     bert = "bert" + std::to_string(i);
@@ -162,14 +171,16 @@ TEST_CASE("a source that lost its tail stops its channel, and sends into it are 
   // What the source still had is not applied again.
   CHECK(Joined(house.Inbox(bert)) == "1 2 4 ");
   // A live channel has nothing to accept: moving its mark would apply items twice.
-  const auto ticket = house.Submit(shard_of(bert), model::AcceptChannel{house.router().ShardOf(talk), shard_of(bert)});
+  const auto ticket = house.Submit(
+      shard_of(bert), model::AcceptChannel{house.router().ShardOf(talk), shard_of(bert)});
   house.Run();
   CHECK_FALSE(house.Take(ticket)->ok());
 }
 
 TEST_CASE("rows missing from an outbox stop the channel until the administrator accepts") {
   House house(Apart());
-  const auto group_id = House::Group(house.Create("anna", "g", {"bert", "carl", "dora", "emil", "fred"}));
+  const auto group_id =
+      House::Group(house.Create("anna", "g", {"bert", "carl", "dora", "emil", "fred"}));
   const auto group = model::ConversationId::Group(group_id);
   const auto source = house.router().ShardOf(group_id);
   for (size_t e = 0; e < 4; ++e) {
@@ -183,7 +194,9 @@ TEST_CASE("rows missing from an outbox stop the channel until the administrator 
   house.Kill();
   model::ShardId target = 0;
   for (auto it = house.state->outbox.begin(); it != house.state->outbox.end(); ++it) {
-    if (it->first.first.source != source || it->first.first.target == source || it->first.second != 3) continue;
+    if (it->first.first.source != source || it->first.first.target == source ||
+        it->first.second != 3)
+      continue;
     target = it->first.first.target;
     house.state->outbox.erase(it);
     break;
@@ -203,7 +216,8 @@ TEST_CASE("rows missing from an outbox stop the channel until the administrator 
 
 TEST_CASE("a channel that lags makes its source refuse before anything is acknowledged") {
   House house(Apart());
-  const auto group_id = House::Group(house.Create("anna", "g", {"bert", "carl", "dora", "emil", "fred"}));
+  const auto group_id =
+      House::Group(house.Create("anna", "g", {"bert", "carl", "dora", "emil", "fred"}));
   const auto group = model::ConversationId::Group(group_id);
   const auto source = house.router().ShardOf(group_id);
   // Only the source's executor runs: nobody takes what it sends.
@@ -225,7 +239,8 @@ TEST_CASE("a channel that lags makes its source refuse before anything is acknow
   CHECK(Joined(house.Inbox("emil")) == "* 1 3 ");
 }
 
-TEST_CASE("an item that fails by itself twice is parked, the next ones go on, and a retry applies it") {
+TEST_CASE(
+    "an item that fails by itself twice is parked, the next ones go on, and a retry applies it") {
   House house(Apart());
   const auto talk = House::Direct(house.User("anna"), house.User("bert"));
   house.Kill();

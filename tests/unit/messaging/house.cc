@@ -39,11 +39,13 @@ void House::Start() {
 model::RequestId House::NewId(int64_t ago_ms) {
   model::RequestId id;
   const int64_t ms = clock.WallMs() - ago_ms;
-  for (int i = 0; i < 6; ++i) id.bytes[static_cast<size_t>(i)] = static_cast<uint8_t>(ms >> (40 - 8 * i));
+  for (int i = 0; i < 6; ++i)
+    id.bytes[static_cast<size_t>(i)] = static_cast<uint8_t>(ms >> (40 - 8 * i));
   id.bytes[6] = 0x70;
   id.bytes[8] = 0x80;
   const uint64_t n = next_id_++;
-  for (int i = 0; i < 7; ++i) id.bytes[static_cast<size_t>(15 - i)] = static_cast<uint8_t>(n >> (8 * i));
+  for (int i = 0; i < 7; ++i)
+    id.bytes[static_cast<size_t>(15 - i)] = static_cast<uint8_t>(n >> (8 * i));
   return id;
 }
 
@@ -101,14 +103,16 @@ model::Reply House::Await(uint64_t ticket) {
 }
 
 model::Reply House::Send(const std::string& from, model::ConversationId to, const std::string& text,
-                         std::optional<model::RequestId> id, std::optional<model::RequestId> after) {
+                         std::optional<model::RequestId> id,
+                         std::optional<model::RequestId> after) {
   model::SendMessage send = MakeSend(from, to, text, id);
   send.after = after;
   return Await(Submit(router_->ShardOf(to), std::move(send)));
 }
 
 model::Reply House::Create(const std::string& creator, const std::string& name,
-                           const std::vector<std::string>& members, std::optional<model::RequestId> id) {
+                           const std::vector<std::string>& members,
+                           std::optional<model::RequestId> id) {
   model::CreateGroup create;
   create.creator = User(creator);
   create.request_id = id.value_or(NewId());
@@ -120,7 +124,8 @@ model::Reply House::Create(const std::string& creator, const std::string& name,
 }
 
 model::Reply House::Change(const std::string& actor, model::GroupId group,
-                           const std::vector<std::string>& add, const std::vector<std::string>& remove,
+                           const std::vector<std::string>& add,
+                           const std::vector<std::string>& remove,
                            std::optional<model::RequestId> id) {
   model::ChangeMembers change;
   change.group = group;

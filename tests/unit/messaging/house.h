@@ -20,8 +20,8 @@
 
 namespace hongyan::testing {
 
-// The real rooms between the two doors, in one thread: commands go in, replies and inboxes come out. Speaks in
-// names of people; groups are named by what Create returned.
+// The real rooms between the two doors, in one thread: commands go in, replies and inboxes come
+// out. Speaks in names of people; groups are named by what Create returned.
 class House final : public shard::Outlet {
  public:
   struct Options {
@@ -35,7 +35,10 @@ class House final : public shard::Outlet {
 
   // A life of the process on the same stored state. Start runs at construction.
   void Start();
-  void Kill() { executors_.clear(); store_.reset(); }
+  void Kill() {
+    executors_.clear();
+    store_.reset();
+  }
   void Restart() {
     Kill();
     state->Crash();
@@ -52,9 +55,11 @@ class House final : public shard::Outlet {
 
   // Each runs the house until nothing moves, then returns the reply.
   model::Reply Send(const std::string& from, model::ConversationId to, const std::string& text,
-                    std::optional<model::RequestId> id = {}, std::optional<model::RequestId> after = {});
+                    std::optional<model::RequestId> id = {},
+                    std::optional<model::RequestId> after = {});
   model::Reply Create(const std::string& creator, const std::string& name,
-                      const std::vector<std::string>& members, std::optional<model::RequestId> id = {});
+                      const std::vector<std::string>& members,
+                      std::optional<model::RequestId> id = {});
   model::Reply Change(const std::string& actor, model::GroupId group,
                       const std::vector<std::string>& add, const std::vector<std::string>& remove,
                       std::optional<model::RequestId> id = {});

@@ -89,9 +89,11 @@ TEST_CASE("the age of an id is bounded on both sides") {
   const auto talk = House::Direct(house.User("anna"), house.User("bert"));
   constexpr int64_t kDay = 24 * 3600 * 1000;
   CHECK(house.Send("anna", talk, "nearly 7 days", house.NewId(7 * kDay - 1000)).ok());
-  CHECK(House::Why(house.Send("anna", talk, "7 days", house.NewId(7 * kDay + 1000))) == Reason::kStaleId);
+  CHECK(House::Why(house.Send("anna", talk, "7 days", house.NewId(7 * kDay + 1000))) ==
+        Reason::kStaleId);
   CHECK(house.Send("anna", talk, "4 min ahead", house.NewId(-240'000)).ok());
-  CHECK(House::Why(house.Send("anna", talk, "6 min ahead", house.NewId(-360'000))) == Reason::kStaleId);
+  CHECK(House::Why(house.Send("anna", talk, "6 min ahead", house.NewId(-360'000))) ==
+        Reason::kStaleId);
   model::RequestId no_uuid = house.NewId();
   no_uuid.bytes[6] = 0x40;
   CHECK(House::Why(house.Send("anna", talk, "v4", no_uuid)) == Reason::kStaleId);
@@ -192,7 +194,8 @@ TEST_CASE("an owner who leaves hands the group to its longest-standing member") 
   CHECK(house.Change("anna", group_id, {}, {"anna"}).ok());
   CHECK(house.Change("bert", group_id, {}, {"carl"}).ok());
   CHECK(house.Change("bert", group_id, {}, {"bert"}).ok());
-  CHECK(House::Why(house.Send("bert", model::ConversationId::Group(group_id), "x")) == Reason::kNotAMember);
+  CHECK(House::Why(house.Send("bert", model::ConversationId::Group(group_id), "x")) ==
+        Reason::kNotAMember);
 }
 
 TEST_CASE("a repeated creation finds itself; other content under the id is a conflict") {
@@ -280,7 +283,8 @@ TEST_CASE("fan-outs in slices lose, double and reorder nothing over crashes") {
       for (size_t i = 0; i < 5; ++i) {
         if (ids.size() == i) ids.push_back(house.NewId());
         if (expected.size() == i + 1) expected.push_back("m" + std::to_string(i));
-        house.Submit(shard, house.MakeSend("user" + std::to_string(i), group, expected[i + 1], ids[i]));
+        house.Submit(shard,
+                     house.MakeSend("user" + std::to_string(i), group, expected[i + 1], ids[i]));
       }
     };
     send_all();
@@ -300,8 +304,8 @@ TEST_CASE("a message ordinal counts what unread counts") {
   CHECK(house.Send("anna", group, "one").ok());
   CHECK(house.Change("anna", group_id, {"carl"}, {}).ok());
   CHECK(house.Send("anna", group, "two").ok());
-  auto messages = house.store().conversations().ReadRange(group, model::ConvSeq(1), model::ConvSeq(9),
-                                                          10, 1 << 20, storage::Reach::kDisk);
+  auto messages = house.store().conversations().ReadRange(
+      group, model::ConvSeq(1), model::ConvSeq(9), 10, 1 << 20, storage::Reach::kDisk);
   REQUIRE(messages.ok());
   std::vector<int64_t> ordinals;
   for (const auto& message : *messages) ordinals.push_back(message.ordinal);
@@ -367,8 +371,8 @@ TEST_CASE("effects are made for users with a session only, and name the device t
   CHECK(house.online.Head(house.User("anna"))->value == 2);
 }
 
-// SHARDS section 3: a 1:1 message at most 4 records where its shards commit together, at most 9 otherwise;
-// per batch one head per shard touched and one mark per channel touched.
+// SHARDS section 3: a 1:1 message at most 4 records where its shards commit together, at most 9
+// otherwise; per batch one head per shard touched and one mark per channel touched.
 TEST_CASE("the record budget of a 1:1 message holds") {
   for (const int executors : {1, 4}) {
     House::Options options;
@@ -377,11 +381,14 @@ TEST_CASE("the record budget of a 1:1 message holds") {
     // Two people of two shards and a conversation of a third, so that nothing coincides.
     std::string anna = "anna0";
     std::string bert = "bert0";
-    const auto shard_of = [&](const std::string& name) { return house.router().ShardOf(house.User(name)); };
+    const auto shard_of = [&](const std::string& name) {
+      return house.router().ShardOf(house.User(name));
+    };
     for (int i = 0;; ++i) {
       bert = "bert" + std::to_string(i);
       const auto talk = House::Direct(house.User(anna), house.User(bert));
-      const std::set<model::ShardId> shards{shard_of(anna), shard_of(bert), house.router().ShardOf(talk)};
+      const std::set<model::ShardId> shards{shard_of(anna), shard_of(bert),
+                                            house.router().ShardOf(talk)};
       if (shards.size() == 3) break;
     }
     const auto talk = House::Direct(house.User(anna), house.User(bert));
