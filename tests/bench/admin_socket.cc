@@ -131,8 +131,7 @@ Result<v1::AdminReply> AdminSocket::TryCall(const v1::AdminRequest& request, int
       return reply;
     }
     frames.Keep();
-    if (frames.refused())
-      return broken(Error(Code::kDataLoss, "admin socket: a frame too large"));
+    if (frames.refused()) return broken(Error(Code::kDataLoss, "admin socket: a frame too large"));
   }
 }
 

@@ -235,7 +235,6 @@ void LoadClient::Send(const Conversation& to, std::string_view body) {
   message_id_[6] = static_cast<char>((message_id_[6] & 0x0f) | 0x70);  // UUID version 7
   message_id_[8] = static_cast<char>((message_id_[8] & 0x3f) | 0x80);
   transmitted_ = false;
-  ++thread_.tally.unacked;
   if (state_ == State::kOnline) Transmit();
 }
 
@@ -248,7 +247,16 @@ void LoadClient::Transmit() {
   message.SerializeToString(&thread_.payload);
   transmitted_ = link_->Request(v1::SEND_MESSAGE, thread_.payload, kAnswerTimeoutMs,
                                 [this](const sdk::Answer& answer) { OnSent(answer); });
-  if (!transmitted_) BreakLink();
+  if (!transmitted_) return BreakLink();
+  if (!in_flight_) ++thread_.tally.unacked;
+  in_flight_ = true;
+}
+
+void LoadClient::Finished() {
+  body_.clear();
+  transmitted_ = false;
+  in_flight_ = false;
+  --thread_.tally.unacked;
 }
 
 void LoadClient::OnSent(const sdk::Answer& answer) {
@@ -258,9 +266,7 @@ void LoadClient::OnSent(const sdk::Answer& answer) {
   }
   if (!answer.ok()) return OnSendRefused(answer);
   if (!Parse(thread_.sent, answer.payload)) return Fail("an ack cannot be read");
-  body_.clear();
-  transmitted_ = false;
-  --thread_.tally.unacked;
+  Finished();
   thread_.tally.moved.fetch_add(1, std::memory_order_relaxed);
   owner_.OnAcked(*this, thread_.sent.conv_seq(), NowNs());
 }
@@ -269,8 +275,7 @@ void LoadClient::OnSendRefused(const sdk::Answer& answer) {
   if (answer.kind == sdk::Answer::Kind::kTimedOut) return BreakLink();
   const v1::Error error = ErrorOf(answer);
   if (!MayPass(error)) {
-    --thread_.tally.unacked;
-    body_.clear();
+    Finished();
     return Fail("send refused, " + Describe(error));
   }
   ++thread_.tally.busy;

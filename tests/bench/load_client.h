@@ -118,6 +118,7 @@ class LoadClient {
   void OnPush(uint16_t command, std::string_view payload);
 
   void Transmit();
+  void Finished();
   void OnSent(const sdk::Answer& answer);
   void OnSendRefused(const sdk::Answer& answer);
   void StartSync();
@@ -137,6 +138,7 @@ class LoadClient {
   bool syncing_ = false;
   bool sync_again_ = false;
   bool transmitted_ = false;  // the send is on the wire of the present connection
+  bool in_flight_ = false;    // the send has left at least once and has no answer
   bool was_online_ = false;
   uint8_t tries_ = 0;
   std::unique_ptr<sdk::Link> link_;
