@@ -27,6 +27,7 @@ class WorkerPool {
   void Stop();
 
   size_t queued() const;
+  size_t max_queued() const { return max_queued_; }
   const std::string& name() const { return name_; }
 
  private:

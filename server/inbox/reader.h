@@ -40,6 +40,12 @@ class Reader {
   // without entries has: max(floor, generation << 40).
   base::Result<model::Seq> Head(model::UserId user) const;
 
+  // The groups a user is a member of, by id, from the one after `after`. May read the disk.
+  base::Result<std::vector<model::GroupId>> Groups(model::UserId user, model::GroupId after,
+                                                   size_t limit) const {
+    return store_.ListGroups(user, after, limit);
+  }
+
  private:
   const storage::InboxStore& store_;
   const OnlineHeads& heads_;
