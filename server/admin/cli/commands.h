@@ -1,0 +1,39 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "admin/cli/client.h"
+
+namespace hongyan::admin_cli {
+
+// What every command knows of the command line.
+struct Context {
+  std::string socket;  // --socket
+  std::string data = "hongyan-data";
+  bool json = false;
+  int exit_code = 0;  // set by the command that ran
+
+  std::string socket_path() const { return socket.empty() ? data + "/admin.sock" : socket; }
+
+  // Connects, asks, and hands over the answer; prints the error and sets exit_code where there is
+  // none.
+  void Ask(const v1::AdminRequest& request, const std::function<void(const v1::AdminReply&)>& show);
+  // Prints to standard error and sets exit_code to 1.
+  void Fail(const std::string& text);
+};
+
+// Each adds its subcommands to `app`; their callbacks keep `context`, which outlives them.
+void AddUserCommands(CLI::App& app, Context& context);
+void AddTokenCommands(CLI::App& app, Context& context);
+void AddGroupCommands(CLI::App& app, Context& context);
+void AddServerCommands(CLI::App& app, Context& context);
+
+// The lines of a file ("-": standard input) without the empty ones and trailing carriage returns.
+base::Result<std::vector<std::string>> ReadLines(const std::string& path);
+
+// 2026-01-31 10:11:12Z; "-" for 0.
+std::string TimeText(int64_t ms);
+
+}  // namespace hongyan::admin_cli

@@ -1,0 +1,127 @@
+#include <algorithm>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "admin/cli/commands.h"
+#include "base/bytes.h"
+
+namespace hongyan::admin_cli {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kTokensPerRequest = 1000;
+
+base::Result<std::string> FromHex(const std::string& hex) {
+  std::string bytes;
+  const bool digits =
+      hex.size() == 32 && hex.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
+  if (!digits) {
+    return base::Error(base::Code::kInvalidArgument, "a device id is 32 hexadecimal digits");
+  }
+  for (size_t i = 0; i < hex.size(); i += 2) {
+    bytes.push_back(static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16)));
+  }
+  return bytes;
+}
+
+struct IssueOptions {
+  std::vector<std::string> names;
+  std::string file;
+  std::string device;
+  std::string device_class;
+};
+
+void Print(Context& context, const std::string& name, const v1::IssueTokensReply::Result& result,
+           json* all) {
+  if (!result.refused().empty()) return context.Fail(name + ": " + result.refused());
+  if (context.json) {
+    all->push_back({{"name", name},
+                    {"user_id", std::to_string(result.user_id())},
+                    {"device_id", base::ToHex(result.device_id())},
+                    {"token", base::ToHex(result.token())}});
+  } else {
+    std::cout << name << '\t' << result.user_id() << '\t' << base::ToHex(result.device_id()) << '\t'
+              << base::ToHex(result.token()) << '\n';
+  }
+}
+
+void Issue(Context& context, IssueOptions options) {
+  if (!options.file.empty()) {
+    auto lines = ReadLines(options.file);
+    if (!lines) return context.Fail(lines.error().text);
+    options.names.insert(options.names.end(), lines->begin(), lines->end());
+  }
+  if (options.names.empty()) return context.Fail("name somebody, or give --file");
+  std::string device;
+  if (!options.device.empty()) {
+    auto bytes = FromHex(options.device);
+    if (!bytes) return context.Fail(bytes.error().text);
+    device = *bytes;
+  }
+  auto client = Client::Connect(context.socket_path());
+  if (!client) return context.Fail(client.error().text);
+  json all = json::array();
+  for (size_t first = 0; first < options.names.size(); first += kTokensPerRequest) {
+    const size_t end = std::min(first + kTokensPerRequest, options.names.size());
+    v1::AdminRequest request;
+    for (size_t i = first; i < end; ++i) {
+      auto* const wanted = request.mutable_issue_tokens()->add_tokens();
+      wanted->set_name(options.names[i]);
+      wanted->set_device_id(device);
+      wanted->set_device_class(options.device_class);
+    }
+    auto reply = client->Ask(request);
+    if (!reply) return context.Fail(reply.error().text);
+    for (int i = 0; i < reply->issue_tokens().results_size(); ++i) {
+      Print(context, options.names.at(first + static_cast<size_t>(i)),
+            reply->issue_tokens().results(i), &all);
+    }
+  }
+  if (context.json) std::cout << all.dump(2) << '\n';
+}
+
+void Revoke(Context& context, const std::string& name, const std::string& device) {
+  v1::AdminRequest request;
+  request.mutable_revoke_tokens()->set_name(name);
+  if (!device.empty()) {
+    auto bytes = FromHex(device);
+    if (!bytes) return context.Fail(bytes.error().text);
+    request.mutable_revoke_tokens()->set_device_id(*bytes);
+  }
+  context.Ask(request, [&](const v1::AdminReply&) {
+    std::cout << "revoked the tokens of " << (device.empty() ? "all devices of " : "one device of ")
+              << name << "; their sessions have ended\n";
+  });
+}
+
+}  // namespace
+
+void AddTokenCommands(CLI::App& app, Context& context) {
+  CLI::App* const token = app.add_subcommand("token", "device tokens")->require_subcommand(1);
+
+  auto* const issue = token->add_subcommand(
+      "issue", "give out tokens without a password; prints name, user id, device and token");
+  const auto options = std::make_shared<IssueOptions>();
+  issue->add_option("NAME", options->names, "login names");
+  issue->add_option("--file", options->file,
+                    "names from a file, one per line; - is standard input");
+  issue
+      ->add_option("--device", options->device, "device id, 32 hexadecimal digits; drawn if absent")
+      ->type_name("HEX");
+  issue->add_option("--class", options->device_class, "the device's label, e.g. bot");
+  issue->callback([&context, options] { Issue(context, *options); });
+
+  auto* const revoke =
+      token->add_subcommand("revoke", "make tokens invalid and end their sessions");
+  const auto name = std::make_shared<std::string>();
+  const auto device = std::make_shared<std::string>();
+  revoke->add_option("NAME", *name, "login name")->required();
+  revoke->add_option("--device", *device, "one device; all of them if absent")->type_name("HEX");
+  revoke->callback([&context, name, device] { Revoke(context, *name, *device); });
+}
+
+}  // namespace hongyan::admin_cli

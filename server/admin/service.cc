@@ -1,0 +1,176 @@
+#include "admin/service.h"
+
+#include <utility>
+
+#include "admin/errand.h"
+#include "hongyan/v1/command.pb.h"
+#include "hongyan/v1/error.pb.h"
+#include "model/reason.h"
+
+namespace hongyan::admin {
+namespace {
+
+constexpr int kErrandsAtOnce = 16;  // of one connection; then it is not read
+
+// One administrator's connection.
+class Counter final : public net::ConnectionHandler {
+ public:
+  explicit Counter(Service& service) : service_(service) {}
+
+  void OnFrame(net::Connection& connection, const proto::Frame& frame) override {
+    auto errand =
+        std::make_shared<Errand>(connection.loop(), connection.id(), frame.header.request_id);
+    v1::AdminRequest request;
+    if (frame.header.command != v1::ADMIN) {
+      errand->Refuse({base::Code::kUnimplemented,
+                      "this is the administrator's socket: it takes ADMIN requests only; clients "
+                      "connect to the other address"});
+      connection.Close(true);
+    } else if (!request.ParseFromArray(frame.payload.data(),
+                                       static_cast<int>(frame.payload.size()))) {
+      errand->Refuse({base::Code::kInvalidArgument, "the payload is not an AdminRequest"});
+    } else {
+      // The errand itself counts: when its last holder lets go, there is room for another.
+      if (++under_way_ == kErrandsAtOnce) {
+        connection.PauseReading(net::Connection::Pause::kInFlight);
+      }
+      service_.Handle(Watched(connection, std::move(errand)), request);
+    }
+  }
+
+  void OnClosed(net::Connection&, net::CloseReason) override {}
+
+ private:
+  std::shared_ptr<Errand> Watched(net::Connection& connection, std::shared_ptr<Errand> errand) {
+    net::Loop* const loop = &connection.loop();
+    const uint64_t id = connection.id();
+    Errand* const plain = errand.get();
+    return {plain, [loop, id, errand = std::move(errand)](Errand*) mutable {
+              // The last holder may be a pool's thread.
+              loop->Post([loop, id, errand = std::move(errand)] {
+                net::Connection* const there = loop->Find(id);
+                if (there == nullptr) return;
+                if (static_cast<Counter&>(there->handler()).under_way_-- == kErrandsAtOnce) {
+                  there->ResumeReading(net::Connection::Pause::kInFlight);
+                }
+              });
+            }};
+  }
+
+  Service& service_;
+  int under_way_ = 0;
+};
+
+}  // namespace
+
+// -- errand
+// ------------------------------------------------------------------------------------------------
+
+void Errand::Answer(const v1::AdminReply& reply) {
+  Send(proto::kFlagAnswer, reply.SerializeAsString());
+}
+
+void Errand::Refuse(const base::Error& error) {
+  v1::Error refusal;
+  refusal.set_code(static_cast<v1::Code>(error.code));
+  refusal.set_reason(static_cast<v1::Reason>(error.reason));
+  refusal.set_text(error.text);
+  refusal.set_retry_after_ms(error.retry_after_ms);
+  Send(proto::kFlagAnswer | proto::kFlagError, refusal.SerializeAsString());
+}
+
+void Errand::Done() {
+  v1::AdminReply reply;
+  reply.mutable_done();
+  Answer(reply);
+}
+
+void Errand::Send(uint16_t flags, const std::string& payload) {
+  if (std::exchange(answered_, true)) return;
+  net::Connection* const connection = loop_.Find(connection_);
+  if (connection == nullptr) return;
+  proto::FrameHeader header;
+  header.command = v1::ADMIN;
+  header.flags = flags;
+  header.request_id = request_id_;
+  connection->Send(header, payload);
+}
+
+// -- service
+// -----------------------------------------------------------------------------------------------
+
+Service::Service(access::FrontDoor& door, access::Desk& desk, storage::MessageStore& store,
+                 std::vector<shard::Executor*> executors, Stats stats)
+    : door_(door),
+      desk_(desk),
+      store_(store),
+      executors_(std::move(executors)),
+      stats_(std::move(stats)) {}
+
+net::Listener::Factory Service::factory() {
+  return [this](net::Connection& connection) -> std::unique_ptr<net::ConnectionHandler> {
+    connection.LoggedIn();
+    return std::make_unique<Counter>(*this);
+  };
+}
+
+void Service::Handle(ErrandPtr errand, const v1::AdminRequest& request) {
+  using What = v1::AdminRequest;
+  switch (request.what_case()) {
+    case What::kImportUsers:
+      return ImportUsers(std::move(errand), request.import_users());
+    case What::kSetPassword:
+      return SetPassword(std::move(errand), request.set_password());
+    case What::kSetDisabled:
+      return SetDisabled(std::move(errand), request.set_disabled());
+    case What::kListUsers:
+      return ListUsers(std::move(errand), request.list_users());
+    case What::kShowUser:
+      return ShowUser(std::move(errand), request.show_user());
+    case What::kIssueTokens:
+      return IssueTokens(std::move(errand), request.issue_tokens());
+    case What::kRevokeTokens:
+      return RevokeTokens(std::move(errand), request.revoke_tokens());
+    case What::kCreateGroup:
+      return CreateGroup(std::move(errand), request.create_group());
+    case What::kChangeMembers:
+      return ChangeMembers(std::move(errand), request.change_members());
+    case What::kShowGroup:
+      return ShowGroup(std::move(errand), request.show_group());
+    case What::kStats:
+      return ShowStats(std::move(errand));
+    case What::kListChannels:
+      return ListChannels(std::move(errand));
+    case What::kListParked:
+      return ListParked(std::move(errand), request.list_parked());
+    case What::kRetryParked:
+      return RetryParked(std::move(errand), request.retry_parked());
+    case What::kAcceptChannel:
+      return AcceptChannel(std::move(errand), request.accept_channel());
+    case What::WHAT_NOT_SET:
+      break;
+  }
+  errand->Refuse({base::Code::kUnimplemented,
+                  "this server does not know the request: is hongyan-admin newer than hongyand?"});
+}
+
+void Service::OnPool(base::WorkerPool& pool, ErrandPtr errand, Read read) {
+  net::Loop* const loop = &desk_.loop();
+  const bool taken = pool.Submit([loop, errand, read = std::move(read)] {
+    loop->Post([errand, reply = read()] {
+      if (!reply) return errand->Refuse(reply.error());
+      errand->Answer(*reply);
+    });
+  });
+  if (!taken) errand->Refuse(services().admission.Busy());
+}
+
+void Service::SubmitDone(ErrandPtr errand, model::ShardId shard, model::CommandBody body) {
+  desk_.Submit(model::Priority::kMoney, shard, std::move(body),
+               [errand = std::move(errand)](model::Reply reply) {
+                 if (!reply) return errand->Refuse(reply.error());
+                 errand->Done();
+               });
+}
+
+}  // namespace hongyan::admin
