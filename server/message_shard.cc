@@ -48,7 +48,9 @@ base::Result<shard::ItemOutcome> MessageShard::ApplyItem(shard::UnitOfWork& work
           [&](const model::MembersItem& i) -> Outcome {
             return inbox_.Apply(work, place, i, max_records);
           },
-          [&](const model::SliceSnapshotItem& i) -> Outcome { return inbox_.Apply(work, place, i); },
+          [&](const model::SliceSnapshotItem& i) -> Outcome {
+            return inbox_.Apply(work, place, i);
+          },
           [&](const model::SliceRequestItem& i) -> Outcome {
             return conversations_.Apply(work, place, i);
           },
@@ -68,7 +70,8 @@ void MessageShard::Publish(std::vector<model::Effect>& effects) {
 }
 
 void MessageShard::Count() {
-  counters_.messages.fetch_add(conversations_.messages() - counted_messages_, std::memory_order_relaxed);
+  counters_.messages.fetch_add(conversations_.messages() - counted_messages_,
+                               std::memory_order_relaxed);
   counters_.entries.fetch_add(inbox_.entries() - counted_entries_, std::memory_order_relaxed);
   counted_messages_ = conversations_.messages();
   counted_entries_ = inbox_.entries();

@@ -17,11 +17,12 @@ namespace hongyan {
 // Counted by all message shards of a process. Any thread.
 struct MessageCounters {
   std::atomic<int64_t> messages{0};  // stored
-  std::atomic<int64_t> entries{0};   // inbox entries written: durable, for they count after the commit
+  std::atomic<int64_t> entries{
+      0};  // inbox entries written: durable, for they count after the commit
 };
 
-// The rules of a message shard put together: which room a command or an item belongs to. Conversation and
-// inbox meet only here and only through items. Shard thread.
+// The rules of a message shard put together: which room a command or an item belongs to.
+// Conversation and inbox meet only here and only through items. Shard thread.
 class MessageShard final : public shard::Logic {
  public:
   // All outlive it.

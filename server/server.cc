@@ -1,0 +1,244 @@
+#include "server.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <thread>
+
+#include "base/log.h"
+#include "storage/rocksdb/rocksdb_message_store.h"
+
+namespace hongyan {
+namespace {
+
+constexpr size_t kStoreFiles = 512;     // of the store
+constexpr size_t kSpareFiles = 512;     // logs, sockets of administrators, what libraries open
+constexpr size_t kAdministrators = 64;  // connections
+constexpr size_t kAdminFrameBytes = 16 << 20;
+constexpr int kReaderThreads = 2;
+constexpr size_t kQueuedReads = 20'000;   // every client of a restarted server asks for its head
+constexpr size_t kQueuedPasswords = 256;  // some seconds of hashing
+constexpr int64_t kWatchMs = 500;
+
+// Raises the soft limit to the hard one; the answer is what counts then.
+size_t RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) getrlimit(RLIMIT_NOFILE, &limit);
+  return static_cast<size_t>(std::min<rlim_t>(limit.rlim_cur, 10'000'000));
+}
+
+base::Result<size_t> MaxConnections(const Config& config) {
+  const size_t descriptors = RaiseDescriptorLimit();
+  if (descriptors < kStoreFiles + kSpareFiles + 64) {
+    return base::Error(base::Code::kResourceExhausted,
+                       "this process may open " + std::to_string(descriptors) +
+                           " files, which is too few: raise the limit to 2,048 or more (ulimit -n, "
+                           "LimitNOFILE of systemd)");
+  }
+  const size_t room = descriptors - kStoreFiles - kSpareFiles;
+  const auto wanted = static_cast<size_t>(config.limits.connections);
+  if (wanted == 0) return room;
+  if (wanted > room) {
+    LOG_WARN("fewer_connections wanted={} possible={} descriptors={}", wanted, room, descriptors);
+  }
+  return std::min(wanted, room);
+}
+
+base::Result<void> MakeDataDirectory(const std::string& path) {
+  struct stat there {};
+  if (::stat(path.c_str(), &there) == 0) {
+    if (S_ISDIR(there.st_mode)) return {};
+    return base::Error(base::Code::kInvalidArgument,
+                       "--data " + path + " is not a directory: name another, or move it away");
+  }
+  if (::mkdir(path.c_str(), 0700) == 0) return {};
+  return base::Error(base::Code::kFailedPrecondition,
+                     "cannot make the data directory " + path + ": " + std::strerror(errno) +
+                         "; make its parent directory first, or run as a user who may write there");
+}
+
+int LoopCount(const Config& config) {
+  if (config.loops > 0) return static_cast<int>(config.loops);
+  const unsigned cores = std::thread::hardware_concurrency();
+  return cores <= 2 ? 1 : static_cast<int>(std::min(cores, 4u));
+}
+
+account::LoginLimits::Options LoginLimitsOf(const Config::Login& login) {
+  account::LoginLimits::Options options;
+  options.per_address = {static_cast<double>(login.per_address_burst),
+                         static_cast<double>(login.per_address_per_minute) / 60};
+  options.per_user = {static_cast<double>(login.per_user_burst),
+                      static_cast<double>(login.per_user_per_minute) / 60};
+  return options;
+}
+
+access::Limits LimitsOf(const Config::Limits& limits) {
+  access::Limits out;
+  out.frame_bytes = static_cast<size_t>(limits.frame_bytes);
+  out.body_bytes = static_cast<size_t>(limits.body_bytes);
+  out.requests_in_flight = static_cast<int>(limits.requests_in_flight);
+  out.hello_timeout_ms = limits.hello_timeout_s * 1000;
+  out.login_timeout_ms = limits.login_timeout_s * 1000;
+  out.idle_timeout_ms = limits.idle_timeout_s * 1000;
+  out.group_members = static_cast<size_t>(limits.group_members);
+  out.groups_per_user = static_cast<size_t>(limits.groups_per_user);
+  return out;
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<Server>> Server::Open(const Config& config, const std::string& data) {
+  if (auto made = MakeDataDirectory(data); !made) return made.error();
+  auto max_connections = MaxConnections(config);
+  if (!max_connections) return max_connections.error();
+
+  auto clock = std::make_unique<base::SystemClock>();
+  storage::RocksdbOptions options;
+  options.path = data + "/messages";
+  options.clock = clock.get();
+  options.shards = static_cast<int>(config.shards);
+  options.disk_reserve_bytes = config.storage.disk_reserve;
+  options.unsafe_no_sync = config.storage.unsafe_no_sync;
+  auto store = storage::RocksdbMessageStore::Open(options);
+  if (!store) return store.error();
+  std::unique_ptr<Server> server(
+      new Server(config, std::move(clock), std::move(store).value(), *max_connections));
+  const std::string admin = config.admin.empty() ? data + "/admin.sock" : config.admin;
+  if (auto started = server->Start(admin); !started) return started.error();
+  return server;
+}
+
+Server::Server(const Config& config, std::unique_ptr<base::Clock> clock,
+               std::unique_ptr<storage::MessageStore> store, size_t max_connections)
+    : config_(config),
+      max_connections_(max_connections),
+      clock_(std::move(clock)),
+      store_(std::move(store)),
+      router_(store_->identity()),
+      inboxes_(store_->inboxes(), online_, store_->identity().generation),
+      conversations_(store_->conversations()),
+      directory_(store_->accounts(), router_),
+      tokens_(store_->identity().token_key, config.login.token_days * 24 * 3600 * 1000),
+      login_limits_(*clock_, LoginLimitsOf(config.login)),
+      admission_(*clock_, {.queue_ms = static_cast<double>(config.overload.queue_ms)},
+                 store_->identity().incarnation ^ static_cast<uint64_t>(clock_->BootNs())),
+      readers_("readers", kReaderThreads, kQueuedReads),
+      hashers_("hashers", static_cast<int>(config.login.hash_threads), kQueuedPasswords),
+      services_{*clock_, router_,    online_,       inboxes_,   conversations_, directory_,
+                tokens_, passwords_, login_limits_, admission_, readers_,       hashers_} {}
+
+Server::~Server() {
+  // Listeners first: nobody new. Then who makes replies, then those who carry them; the loops close
+  // what is open while everything their connections use is still there.
+  exposition_.reset();
+  if (listener_) listener_->StopAccepting();
+  if (admin_listener_) admin_listener_->StopAccepting();
+  if (executor_) executor_->Stop();
+  readers_.Stop();
+  hashers_.Stop();
+  for (auto& loop : loops_) loop->Stop();
+  signals_.reset();
+}
+
+base::Result<void> Server::Start(const std::string& admin_socket) {
+  std::vector<net::Loop*> loops;
+  for (int i = 0; i < LoopCount(config_); ++i) {
+    loops_.push_back(std::make_unique<net::Loop>(i));
+    loops.push_back(loops_.back().get());
+  }
+  front_door_ = std::make_unique<access::FrontDoor>(loops, services_, LimitsOf(config_.limits));
+  if (auto opened = OpenExecutor(); !opened) return opened;
+  for (net::Loop* loop : loops) loop->Start();
+  signals_ = std::make_unique<net::SignalWatch>(*loops.front(), std::vector<int>{SIGTERM, SIGINT},
+                                                [this](int number) { OnSignal(number); });
+  executor_->Start();
+  WatchQueues();
+
+  const auto stats = [this] { return Stats(); };
+  admin_ = std::make_unique<admin::Service>(*front_door_, front_door_->desk(0), *store_,
+                                            std::vector{executor_.get()}, stats);
+  net::ListenerOptions back;
+  back.address = "unix:" + admin_socket;
+  back.max_connections = kAdministrators;
+  back.max_payload_before_login = kAdminFrameBytes;
+  auto admin_listener = net::Listener::Open(back, {loops.front()}, admin_->factory());
+  if (!admin_listener) return admin_listener.error();
+  admin_listener_ = std::move(admin_listener).value();
+
+  if (!config_.metrics.listen.empty()) {
+    auto exposition = admin::Exposition::Open(config_.metrics.listen, stats);
+    if (!exposition) return exposition.error();
+    exposition_ = std::move(exposition).value();
+  }
+  net::ListenerOptions front;
+  front.address = config_.listen;
+  front.max_connections = max_connections_;
+  auto listener = net::Listener::Open(front, loops, front_door_->factory());
+  if (!listener) return listener.error();
+  listener_ = std::move(listener).value();
+  return {};
+}
+
+base::Result<void> Server::OpenExecutor() {
+  std::vector<model::ShardId> shards;
+  for (int shard = 0; shard < router_.shards(); ++shard) {
+    shards.push_back(static_cast<model::ShardId>(shard));
+  }
+  executor_ = std::make_unique<shard::Executor>("messages", shards, *store_, carrier_, *front_door_,
+                                                *clock_, shard::ExecutorLimits());
+  for (const model::ShardId shard : shards) carrier_.Register(shard, *executor_);
+  front_door_->Connect(std::vector<shard::Executor*>(shards.size(), executor_.get()));
+  group::GroupLimits limits;
+  limits.max_members = config_.limits.group_members;
+  return executor_->Open([this, limits](model::ShardId) -> std::unique_ptr<shard::Logic> {
+    return std::make_unique<MessageShard>(*store_, router_, online_, counters_, limits);
+  });
+}
+
+void Server::WatchQueues() {
+  net::Loop* const loop = loops_.front().get();
+  queue_watch_.on_fire = [this, loop] {
+    admission_.Observe(executor_->queue_ms());
+    loop->timers().Arm(queue_watch_, kWatchMs);
+  };
+  loop->Post([this, loop] { loop->timers().Arm(queue_watch_, kWatchMs); });
+}
+
+void Server::OnSignal(int number) {
+  const std::lock_guard lock(mutex_);
+  if (stopping_) {
+    LOG_WARN("second_signal number={}: ending at once", number);
+    std::_Exit(1);
+  }
+  LOG_INFO("draining signal={}", number);
+  stopping_ = true;
+  stop_.notify_all();
+}
+
+void Server::Run() {
+  {
+    std::unique_lock lock(mutex_);
+    stop_.wait(lock, [this] { return stopping_; });
+  }
+  const auto end =
+      std::chrono::steady_clock::now() + std::chrono::seconds(config_.shutdown.timeout_s);
+  listener_->StopAccepting();
+  front_door_->Drain(config_.shutdown.retry_spread_s * 1000);
+  while (listener_->connections() > 0 && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  if (const size_t left = listener_->connections(); left > 0) {
+    LOG_WARN("drain_timeout connections={}", left);
+  }
+}
+
+}  // namespace hongyan
