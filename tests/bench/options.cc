@@ -148,9 +148,9 @@ void AddTalkModes(CLI::App& app, Options& o) {
   mix.add_option("--group-members", o.group_members, "of the big group")
       ->capture_default_str()
       ->check(CLI::Range(2, 100'000));
-  mix.add_option("--group-online", o.group_online, "of them online and pulling")
+  mix.add_option("--group-online", o.group_online, "of them online and pulling; the first writes")
       ->capture_default_str()
-      ->check(CLI::Range(1, 9'000));
+      ->check(CLI::Range(2, 9'000));
   mix.add_option("--group-rate", o.group_rate_per_s, "messages a second into it")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);

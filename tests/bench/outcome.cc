@@ -44,6 +44,11 @@ void PrintMore(const Json& more, const std::string& prefix) {
   }
 }
 
+void PrintFailures(const Outcome& o) {
+  for (const std::string& failure : o.failures) std::printf("  FAILURE: %s\n", failure.c_str());
+  std::fflush(stdout);
+}
+
 }  // namespace
 
 Usage UsageOf(int pid) {
@@ -116,6 +121,7 @@ Json ToJson(const Outcome& o) {
 
 void PrintTable(const Outcome& o) {
   std::printf("\n%s: %s\n", o.mode.c_str(), o.ok() ? "ok" : "FAILED");
+  if (o.seconds <= 0 && !o.ok()) return PrintFailures(o);  // it never got as far as a figure
   Line("seconds", Text("%.2f", o.seconds));
   Line("sent, acked", Text("%" PRId64 ", %" PRId64, o.sent, o.acked));
   Line("delivered", Text("%" PRId64, o.delivered));
@@ -144,8 +150,7 @@ void PrintTable(const Outcome& o) {
   PrintMore(o.more, "");
   Line("seed", Text("%" PRIu64, o.seed));
   for (const std::string& note : o.notes) std::printf("  note: %s\n", note.c_str());
-  for (const std::string& failure : o.failures) std::printf("  FAILURE: %s\n", failure.c_str());
-  std::fflush(stdout);
+  PrintFailures(o);
 }
 
 bool WriteJson(const Outcome& outcome, const std::string& path) {

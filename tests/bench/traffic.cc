@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "stamp.h"
-
 namespace hongyan::bench {
 namespace {
 
@@ -42,7 +40,8 @@ bool Traffic::Connect(const std::string& what) {
       const auto index = static_cast<uint32_t>(people_.size());
       Person person;
       person.talk = one.talk;
-      person.reads = (one.parts & kReads) != 0;
+      person.late = (one.parts & kReadsAtEnd) != 0;
+      person.reads = person.late || (one.parts & kReads) != 0;
       person.client = std::make_unique<LoadClient>(
           stage_.thread(), *this, *one.account, one.source,
           person.reads ? LoadClient::Pulls::kYes : LoadClient::Pulls::kNo, index);
@@ -60,12 +59,12 @@ bool Traffic::Connect(const std::string& what) {
     }
     for (Person& person : people_) {
       person.seen.resize(conversations_[person.talk].writers.size());
-      person.client->GoOnline();
+      if (!person.late) person.client->GoOnline();
     }
   });
   return stage_.WaitUntil(what, [this] {
     return std::all_of(people_.begin(), people_.end(),
-                       [](const Person& person) { return person.client->online(); });
+                       [](const Person& person) { return person.late || person.client->online(); });
   });
 }
 
@@ -147,7 +146,7 @@ void Traffic::OnAcked(LoadClient& client, int64_t conv_seq, int64_t now_ns) {
   counts_.entries += talk.members;
   total_.entries += talk.members;
   ack_.AddNs(now_ns - writer.planned_ns);
-  if (on_acked) on_acked(writer.planned_ns, now_ns);
+  if (on_acked) on_acked({writer.client, writer.acked - 1, writer.planned_ns}, now_ns);
   if (!running_) return;
   if (!open_) {
     Begin(writer, now_ns);
@@ -192,7 +191,9 @@ void Traffic::OnEntry(LoadClient& client, const v1::Entry& entry, int64_t now_ns
   ++person.delivered;
   ++counts_.delivered;
   ++total_.delivered;
-  if (stamp.writer != client.index()) deliver_.AddNs(now_ns - stamp.planned_ns);
+  if (stamp.writer == client.index() || person.late) return;
+  deliver_.AddNs(now_ns - stamp.planned_ns);
+  if (on_read) on_read(stamp, now_ns);
 }
 
 bool Traffic::AllRead() const {
@@ -224,6 +225,9 @@ void Traffic::BeginWindow() {
 bool Traffic::Drain(const std::string& what) {
   stage_.Run([this] { Stop(); });
   bool ok = stage_.WaitUntil(what + " is acknowledged", [this] { return AllAcked(); });
+  stage_.Run([this] {
+    for (Person& person : people_) person.client->GoOnline();
+  });
   int64_t asked_ns = NowNs();
   const auto patience_ns =
       static_cast<int64_t>(std::min(1.0, stage_.options().deadline_s / 4) * 1e9);

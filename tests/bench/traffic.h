@@ -11,6 +11,7 @@
 #include "precise_timer.h"
 #include "schedule.h"
 #include "stage.h"
+#include "stamp.h"
 
 namespace hongyan::bench {
 
@@ -24,7 +25,11 @@ namespace hongyan::bench {
 // Made and destroyed on the main thread; the rest on the load thread where said.
 class Traffic final : public LoadClient::Owner {
  public:
-  enum Part : uint8_t { kWrites = 1, kReads = 2 };
+  enum Part : uint8_t {
+    kWrites = 1,
+    kReads = 2,
+    kReadsAtEnd = 4,  // offline until the load has stopped, then pulls everything
+  };
 
   Traffic(Stage& stage, size_t text_bytes) : stage_(stage), text_bytes_(text_bytes) {}
   ~Traffic() override;
@@ -62,8 +67,10 @@ class Traffic final : public LoadClient::Owner {
   Counts total() const { return total_; }
   const Histogram& ack() const { return ack_; }
   const Histogram& deliver() const { return deliver_; }
-  // When each message was acknowledged, for whoever follows them further: (planned, acked).
-  std::function<void(int64_t planned_ns, int64_t now_ns)> on_acked;
+  // Each time a message is acknowledged, for whoever follows it further.
+  std::function<void(const Stamp& stamp, int64_t now_ns)> on_acked;
+  // Each time a reader who was online has pulled a message of another.
+  std::function<void(const Stamp& stamp, int64_t now_ns)> on_read;
 
   // Main thread: stops, lets everything arrive, pulls once more and counts what is missing.
   bool Drain(const std::string& what);
@@ -105,6 +112,7 @@ class Traffic final : public LoadClient::Owner {
     uint32_t talk = 0;
     int32_t writer = -1;  // index into writers_
     bool reads = false;
+    bool late = false;             // kReadsAtEnd
     std::vector<OrderCheck> seen;  // by writer slot
     int64_t delivered = 0;
     int64_t head = -1;
