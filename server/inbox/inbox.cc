@@ -86,17 +86,23 @@ base::Result<Inbox::SlicePtr> Inbox::FindSlice(model::ShardId shard, model::Grou
   return SlicePtr(**found);
 }
 
-base::Result<size_t> Inbox::WriteEntries(shard::UnitOfWork& work,
-                                         std::vector<CachedFollower>& followers, size_t from,
-                                         size_t most, const model::Entry& entry,
-                                         model::UserId sender, const model::DeviceId& device) {
-  const size_t end = std::min(followers.size(), from + most);
+base::Result<void> Inbox::Warm(std::vector<CachedFollower>& followers, size_t from, size_t most) {
+  const size_t end = from + std::min(followers.size() - from, most);
   for (size_t i = from; i < end; ++i) {
     if (followers[i].slot != nullptr) continue;
     auto slot = SlotOf(followers[i].user);
     if (!slot) return slot.error();
     followers[i].slot = *slot;
   }
+  return {};
+}
+
+base::Result<size_t> Inbox::WriteEntries(shard::UnitOfWork& work,
+                                         std::vector<CachedFollower>& followers, size_t from,
+                                         size_t most, const model::Entry& entry,
+                                         model::UserId sender, const model::DeviceId& device) {
+  if (auto warm = Warm(followers, from, most); !warm) return warm.error();
+  const size_t end = from + std::min(followers.size() - from, most);
   recipients_.clear();
   for (size_t i = from; i < end; ++i) {
     if (followers[i].user == sender) continue;
@@ -174,19 +180,24 @@ base::Result<ItemOutcome> Inbox::Apply(shard::UnitOfWork& work, const shard::Ite
     return ApplyOld(work, group, state, item.entry, item.actor, {});
   }
   const bool begun = place.position > 0;
-  const auto before = static_cast<int64_t>(state.row.count);
-  if (!begun && (state.row.version != item.version_before ||
+  const auto before = static_cast<int64_t>(state.followers.size());
+  // A shard without members of the group hears nothing of it, so its version may be any old one.
+  const bool same_version = state.row.version == item.version_before || before == 0;
+  if (!begun && (!same_version || before != state.row.count ||
                  before + static_cast<int64_t>(item.added.size()) != item.expected)) {
     return Mismatch(work, place, group, state, at,
                     "slice has version " + std::to_string(state.row.version) + " with " +
-                        std::to_string(before) + " followers, the change is from version " +
+                        std::to_string(before) + " of " + std::to_string(state.row.count) +
+                        " followers, the change is from version " +
                         std::to_string(item.version_before) + " and makes " +
                         std::to_string(item.expected) + " entries");
   }
   if (!begun || partial_.number != place.number || partial_.source != place.source) {
     partial_ = {place.number, place.source, state.followers};
     for (const model::UserId user : item.added) partial_.everyone.push_back({user, at});
-    // After a restart the rows of some who join are read back among the followers.
+    for (const model::UserId user : item.removed) partial_.everyone.push_back({user, {}});
+    // Read back after a restart, the rows have some who join already and some who left no more: the position
+    // counts in the same list of everyone as before it.
     std::stable_sort(partial_.everyone.begin(), partial_.everyone.end(), [](const auto& a, const auto& b) { return ByUser(a, b); });
     const auto twice = std::unique(partial_.everyone.begin(), partial_.everyone.end(),
                                    [](const auto& a, const auto& b) { return a.user == b.user; });
@@ -197,6 +208,11 @@ base::Result<ItemOutcome> Inbox::Apply(shard::UnitOfWork& work, const shard::Ite
   const size_t all_end = entries_end + item.removed.size();
   auto position = static_cast<size_t>(place.position);
   size_t left = max_records;
+  // Whose entries this piece may reach, before the first row of it is written.
+  if (position < entries_end) {
+    const size_t first = std::max(position, joins_end) - joins_end;
+    if (auto warm = Warm(partial_.everyone, first, left); !warm) return warm.error();
+  }
   while (position < joins_end && left > 0) {
     store_.PutFollower(work.batch(), work.shard(), group, {item.added[position], at, {}});
     ++position;

@@ -68,6 +68,9 @@ class Inbox {
   base::Result<HeadSlot*> SlotOf(model::UserId user);
   model::Seq Give(HeadSlot& slot, const model::DeviceId& from);
 
+  // Finds the slots of followers[from..from + most): what reads must be read before anything is written.
+  base::Result<void> Warm(std::vector<CachedFollower>& followers, size_t from, size_t most);
+
   // One entry for each of followers[from..), at most `most`; returns how many were looked at.
   base::Result<size_t> WriteEntries(shard::UnitOfWork& work, std::vector<CachedFollower>& followers,
                                     size_t from, size_t most, const model::Entry& entry,
