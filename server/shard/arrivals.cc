@@ -27,6 +27,8 @@ std::optional<cluster::ChannelProgress> Arrivals::Take(cluster::ChannelItems mes
     return Progress();
   }
   if (message.meeting != meeting_) return Progress(true);
+  // All of it was applied before: what told the source so was lost.
+  if (message.items.back().number <= committed_.applied) return Progress();
   for (auto& item : message.items) {
     const int64_t expected = queue_.empty() ? committed_.applied + 1 : queue_.back().number + 1;
     if (item.number < expected) continue;
