@@ -20,7 +20,6 @@ using storage::CommitOutcome;
 
 constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int64_t kTickMs = 100;
-constexpr size_t kSliceAtLeast = 64;  // records an item is given, even where a batch is nearly full
 constexpr int64_t kReopenPauseMs = 200;
 
 base::Error StoreStopped(const char* what) {
@@ -55,6 +54,7 @@ struct Executor::Impl {
   void OneByOne(std::vector<model::Command> taken);
   void Recover(BatchRun& run, const std::vector<model::Command>& taken);
   void ForgetAll();
+  std::vector<Outbound> Abandoned();
   void PumpAll();
   void NoteQueueTime(const model::Command& command, int64_t now_ns);
   void PublishReport();
@@ -263,7 +263,7 @@ void Executor::Impl::FillItems(BatchRun& run, size_t upto_records) {
   for (size_t served = 0; served < arrivals.size(); ++served, ++it) {
     if (it == arrivals.end()) it = arrivals.begin();
     while (it->second.has_next() && !full(run, upto_records)) {
-      const size_t room = std::max(kSliceAtLeast, upto_records - run.records());
+      const size_t room = std::max(limits.slice_at_least, upto_records - run.records());
       if (!run.ApplyNext(it->second, it->first, room)) break;
     }
     if (full(run, upto_records)) {
@@ -398,12 +398,18 @@ void Executor::Impl::Recover(BatchRun& run, const std::vector<model::Command>& t
   auto replies = std::move(run.replies);
   run.replies.clear();
   run.Dropped();
-  // Those whose answer was to come with a later slice.
-  for (const auto& command : taken) {
-    const bool has_reply = std::any_of(replies.begin(), replies.end(), [&command](const Outbound& o) {
-      return o.to.loop == command.reply_to.loop && o.to.ticket == command.reply_to.ticket;
+  // Those whose answer was to come with a later slice, and those who have waited for one since an earlier
+  // batch, unless this one answers them.
+  std::vector<model::ReplyTo> unanswered;
+  for (const auto& command : taken) unanswered.push_back(command.reply_to);
+  for (const auto& abandoned : Abandoned()) unanswered.push_back(abandoned.to);
+  std::erase_if(unanswered, [&replies](const model::ReplyTo& to) {
+    return std::any_of(replies.begin(), replies.end(), [&to](const Outbound& o) {
+      return o.to.loop == to.loop && o.to.ticket == to.ticket;
     });
-    if (!has_reply) replies.push_back({command.reply_to, StoreStopped("send the same request again")});
+  });
+  for (const auto& to : unanswered) {
+    replies.push_back({to, StoreStopped("send the same request again")});
   }
   auto reopened = store.Reopen();
   if (!reopened || !ReadStore()) {
@@ -427,13 +433,20 @@ void Executor::Impl::Recover(BatchRun& run, const std::vector<model::Command>& t
   outlet.Replies(std::move(replies));
 }
 
-// Caches go; what readers were shown is refreshed; whoever waits for a later slice is told to ask again.
-void Executor::Impl::ForgetAll() {
+// Answers for whoever waits for a later slice: ask again. Nobody waits afterwards.
+std::vector<Outbound> Executor::Impl::Abandoned() {
   BatchRun run(driven, store, limits, time.NowMs(), clock.BootNs());
   run.Abandon(StoreStopped("the server had to read its store again; send the same request again"));
-  for (auto& [id, shard] : driven.shards) shard.logic->Forget(run.effects);
-  if (!run.replies.empty()) outlet.Replies(std::move(run.replies));
-  if (!run.effects.empty()) outlet.Effects(std::move(run.effects));
+  return std::move(run.replies);
+}
+
+// Caches go; what readers were shown is refreshed.
+void Executor::Impl::ForgetAll() {
+  std::vector<model::Effect> effects;
+  auto abandoned = Abandoned();
+  for (auto& [id, shard] : driven.shards) shard.logic->Forget(effects);
+  if (!abandoned.empty()) outlet.Replies(std::move(abandoned));
+  if (!effects.empty()) outlet.Effects(std::move(effects));
 }
 
 void Executor::Impl::PumpAll() {
