@@ -161,23 +161,42 @@ void BatchRun::Park(Arrivals& arrivals, storage::ChannelId channel,
   storage::ParkedItem parked{channel, item.number, waits_for, time_ms_, std::move(why),
                              item.item ? EncodeItem(*item.item) : item.broken};
   store_.channels().Park(*batch_, parked);
-  parked_now_.push_back(std::move(parked));
+  parked_[{channel, item.number}] = std::move(parked);
   driven_.shards.at(channel.target).touched = true;
   ++parked_change;
   arrivals.Advance(item.number);
 }
 
+// Parked items of a target as this batch sees them, by source and number: a snapshot may come in the very
+// batch that parked what waits for it.
+base::Result<std::vector<storage::ParkedItem>> BatchRun::Parked(model::ShardId target) const {
+  auto stored = store_.channels().ListParked(target, std::numeric_limits<size_t>::max());
+  if (!stored || parked_.empty()) return stored;
+  std::map<std::pair<storage::ChannelId, int64_t>, std::optional<storage::ParkedItem>> merged = parked_;
+  for (auto& row : *stored) {
+    const std::pair place(row.channel, row.number);
+    merged.try_emplace(place, std::move(row));
+  }
+  std::vector<storage::ParkedItem> items;
+  for (auto& [place, item] : merged) {
+    if (place.first.target == target && item.has_value()) items.push_back(*std::move(item));
+  }
+  return items;
+}
+
+void BatchRun::Unpark(storage::ChannelId channel, int64_t number) {
+  store_.channels().Unpark(*batch_, channel, number);
+  parked_[{channel, number}] = std::nullopt;
+  --parked_change;
+}
+
 // What a slice snapshot lets go: this conversation's parked items, in their order, in the same commit, so
 // that nothing newer can pass them.
 void BatchRun::Release(model::ShardId target, model::ConversationId conversation) {
-  auto parked = store_.channels().ListParked(target, std::numeric_limits<size_t>::max());
+  auto parked = Parked(target);
   if (!parked) {
     LOG_ERROR("parked_unreadable target={} error=\"{}\"", target, parked.error().text);
     return;
-  }
-  // Question and answer may both have taken the shortcut: then the items were parked by this very batch.
-  for (const auto& row : parked_now_) {
-    if (row.channel.target == target) parked->push_back(row);
   }
   Logic& logic = *driven_.shards.at(target).logic;
   for (const auto& row : *parked) {
@@ -187,8 +206,7 @@ void BatchRun::Release(model::ShardId target, model::ConversationId conversation
     const ItemPlace place{row.channel.source, row.number, 0};
     auto outcome = logic.ApplyItem(WorkOf(target), place, *item, std::numeric_limits<size_t>::max());
     if (outcome && outcome->kind == ItemOutcome::Kind::kApplied) {
-      store_.channels().Unpark(*batch_, row.channel, row.number);
-      --parked_change;
+      Unpark(row.channel, row.number);
       ++items_applied;
     }
   }
@@ -197,7 +215,7 @@ void BatchRun::Release(model::ShardId target, model::ConversationId conversation
 model::Reply BatchRun::RetryParked(const model::RetryParked& retry) {
   const storage::ChannelId channel{retry.source, retry.target};
   const auto shard = driven_.shards.find(retry.target);
-  auto parked = store_.channels().ListParked(retry.target, std::numeric_limits<size_t>::max());
+  auto parked = Parked(retry.target);
   if (!parked) return parked.error();
   if (shard == driven_.shards.end()) {
     return base::Error(base::Code::kNotFound, "there is no such shard; see `hongyan-admin channels`");
@@ -213,8 +231,7 @@ model::Reply BatchRun::RetryParked(const model::RetryParked& retry) {
     auto outcome = shard->second.logic->ApplyItem(WorkOf(retry.target), place, *item,
                                                   std::numeric_limits<size_t>::max());
     if (!outcome || outcome->kind != ItemOutcome::Kind::kApplied) continue;
-    store_.channels().Unpark(*batch_, row.channel, row.number);
-    --parked_change;
+    Unpark(row.channel, row.number);
     ++answer.applied;
   }
   MarkTouched(retry.target, before);

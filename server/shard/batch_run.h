@@ -90,6 +90,8 @@ class BatchRun {
   void Park(Arrivals& arrivals, storage::ChannelId channel, const cluster::TravellingItem& item,
             model::ConversationId waits_for, std::string why);
   void Release(model::ShardId target, model::ConversationId conversation);
+  base::Result<std::vector<storage::ParkedItem>> Parked(model::ShardId target) const;
+  void Unpark(storage::ChannelId channel, int64_t number);
   model::Reply RetryParked(const model::RetryParked& retry);
   model::Reply AcceptChannel(const model::AcceptChannel& accept);
   void MarkTouched(model::ShardId shard, size_t records_before);
@@ -105,7 +107,8 @@ class BatchRun {
   std::map<storage::ChannelId, int64_t> locals_waiting_;
   std::map<storage::ChannelId, std::vector<cluster::TravellingItem>> outbox_;
   std::map<storage::ChannelId, int64_t> outbox_bytes_;
-  std::vector<storage::ParkedItem> parked_now_;  // by this batch, not yet in the store
+  // The overlay over the store's parked items; none = unparked by this batch.
+  std::map<std::pair<storage::ChannelId, int64_t>, std::optional<storage::ParkedItem>> parked_;
   bool sealed_ = false;
 };
 
