@@ -129,9 +129,10 @@ void Groups::Create(shard::UnitOfWork& work, const model::ReplyTo& to,
   }
   std::vector<model::UserId> everyone = create.members;
   everyone.insert(everyone.begin(), create.creator);
+  auto shown = Show(work, group, everyone);
+  if (!shown) return work.Reply(to, shown.error());
   for (const auto user : everyone) PutFirstMember(work, group, user);
-  auto shown = Show(work, std::move(group), everyone);
-  work.Reply(to, shown ? model::Reply(model::ReplyBody(*shown)) : model::Reply(shown.error()));
+  work.Reply(to, model::ReplyBody(*shown));
 }
 
 void Groups::PutFirstMember(shard::UnitOfWork& work, const model::Group& group,
@@ -168,10 +169,13 @@ base::Result<ItemOutcome> Groups::Apply(shard::UnitOfWork& work, const shard::It
   everyone.insert(everyone.begin(), item.group.owner);
   const auto from = static_cast<size_t>(place.position);
   const size_t end = std::min(everyone.size(), from + std::max<size_t>(max_records, 1));
-  for (size_t i = from; i < end; ++i) PutFirstMember(work, item.group, everyone[i]);
-  if (end < everyone.size()) return ItemOutcome::Slice(static_cast<int64_t>(end));
-  auto shown = Show(work, item.group, everyone);
+  // Show reads, so it comes before anything is written.
+  const bool last = end == everyone.size();
+  auto shown = last ? Show(work, item.group, everyone)
+                    : base::Result<model::GroupChanged>(model::GroupChanged{});
   if (!shown) return shown.error();
+  for (size_t i = from; i < end; ++i) PutFirstMember(work, item.group, everyone[i]);
+  if (!last) return ItemOutcome::Slice(static_cast<int64_t>(end));
   // Repeats of the request may have come in this very batch.
   for (const auto* waiters : {&waiting_, &began_waiting_}) {
     for (const auto& [id, to] : *waiters) {
@@ -258,8 +262,8 @@ model::Reply Groups::ChangeNow(shard::UnitOfWork& work, const model::ChangeMembe
   }
   if (auto may = conversations_.MayAppend(work, group); !may) return std::move(may).error();
   model::UserId next_owner = group.owner;
-  if (Contains(delta->remove, group.owner)) {
-    auto next = NextOwner(group.id, delta->remove);
+  if (!group.owner || Contains(delta->remove, group.owner)) {
+    auto next = NextOwner(group.id, *delta);
     if (!next) return next.error();
     next_owner = *next;
   }
@@ -307,9 +311,9 @@ model::Reply Groups::ChangeNow(shard::UnitOfWork& work, const model::ChangeMembe
   return model::ReplyBody(changed);
 }
 
-// When the owner goes, the group goes to its longest-standing admin, else member; an empty group to nobody.
-base::Result<model::UserId> Groups::NextOwner(model::GroupId group,
-                                              const std::vector<model::UserId>& leaving) {
+// When the owner goes, the group goes to its longest-standing admin, else member, else the first of those who
+// join with this change; an empty group to nobody.
+base::Result<model::UserId> Groups::NextOwner(model::GroupId group, const Delta& delta) {
   auto members = conversations_.AllMembers(group);
   if (!members) return members.error();
   const model::Member* next = nullptr;
@@ -317,10 +321,11 @@ base::Result<model::UserId> Groups::NextOwner(model::GroupId group,
     return a.role != b.role ? a.role > b.role : a.joined_ms < b.joined_ms;
   };
   for (const auto& member : *members) {
-    if (!member.present() || Contains(leaving, member.user)) continue;
+    if (!member.present() || Contains(delta.remove, member.user)) continue;
     if (next == nullptr || before(member, *next)) next = &member;
   }
-  return next == nullptr ? model::UserId() : next->user;
+  if (next != nullptr) return next->user;
+  return delta.add.empty() ? model::UserId() : *std::min_element(delta.add.begin(), delta.add.end());
 }
 
 // A change goes to members before and after it, by the channels that carry the group's messages.

@@ -53,7 +53,7 @@ class Groups {
   model::Reply ChangeNow(shard::UnitOfWork& work, const model::ChangeMembers& change);
   base::Result<void> MayChange(const model::Group& group, const model::ChangeMembers& change);
   base::Result<Delta> Effective(const model::Group& group, const model::ChangeMembers& change);
-  base::Result<model::UserId> NextOwner(model::GroupId group, const std::vector<model::UserId>& leaving);
+  base::Result<model::UserId> NextOwner(model::GroupId group, const Delta& delta);
   void Announce(shard::UnitOfWork& work, const model::Group& group,
                 const std::vector<int32_t>& count_before, int64_t version_before,
                 const model::Entry& entry, model::UserId actor, const Delta& delta);
