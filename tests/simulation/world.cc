@@ -1,0 +1,423 @@
+#include "simulation/world.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "model/reason.h"
+#include "simulation/watched_logic.h"
+
+namespace hongyan::simulation {
+namespace {
+
+constexpr int64_t kNsPerMs = 1'000'000;
+constexpr int64_t kStartMs = 1'800'000'000'000;
+constexpr int64_t kWallStepMs = 4 * 60 * 1000;  // the wall clock stays this near: further, ids count as stale
+constexpr int64_t kCalmMs = 120'000;            // by then everything has come to rest
+
+}  // namespace
+
+// One life of the process.
+struct World::Life {
+  explicit Life(std::unique_ptr<storage::MemoryMessageStore> s)
+      : store(std::move(s)), router(store->identity()) {}
+
+  std::unique_ptr<storage::MemoryMessageStore> store;
+  shard::Router router;
+  inbox::OnlineHeads online;
+  MessageCounters counters;
+  std::unique_ptr<FrontDoor> door;
+  std::vector<std::unique_ptr<shard::Executor>> executors;
+  std::vector<int64_t> ticked_ns;
+};
+
+World::World(uint64_t seed, Trace& trace)
+    : trace_(trace),
+      random_(seed),
+      plan_(DrawPlan(random_)),
+      clock_(kStartMs),
+      events_(clock_),
+      state_(storage::MemoryState::Create(random_.Next(), plan_.shards)),
+      router_(state_->identity),
+      carrier_(events_, random_, faults_, plan_, trace_) {}
+
+World::~World() = default;
+
+FrontDoor* World::door() { return life_ ? life_->door.get() : nullptr; }
+
+Summary World::Run() {
+  trace_.Note("plan shards {} executors {} users {} crowd {} steps {} batch {} slice {} shortcut {}",
+              plan_.shards, plan_.executors, plan_.users, plan_.crowd, plan_.steps,
+              plan_.limits.batch_records, plan_.limits.slice_at_least, plan_.limits.shortcut_entries);
+  CreateUsers();
+  Storm();
+  Calm();
+  witness_->LookAtTheEnd();
+  summary_.messages = witness_->messages();
+  summary_.entries = witness_->entries();
+  summary_.steps = trace_.step;
+  return summary_;
+}
+
+// -- the beginning ---------------------------------------------------------------------------------------
+
+void World::CreateUsers() {
+  std::vector<model::UserId> users;
+  std::vector<model::User> rows;
+  for (int i = 0; i < plan_.users + plan_.crowd; ++i) {
+    model::User user;
+    user.name = fmt::format("u{}", i);
+    user.id = router_.UserIdOf(user.name);
+    users.push_back(user.id);
+    rows.push_back(std::move(user));
+  }
+  witness_ = std::make_unique<Witness>(*state_, users);
+  app_users_.assign(users.begin(), users.begin() + plan_.users);
+  Start();
+  for (const auto& user : rows) {
+    bool created = false;
+    for (int tries = 0; tries < 100 && !created; ++tries) {
+      life_->door->Submit({{}, model::Priority::kLogin, 0, 0, model::CreateUsers{{user}}},
+                          [&created](const model::Reply& reply) { created = reply.ok(); });
+      for (int i = 0; i < 100 && !created; ++i) Step();
+    }
+    INVARIANT(created, "a user was not created");
+  }
+  for (const auto user : app_users_) {
+    for (int64_t n = random_.Between(1, 3); n > 0; --n) {
+      devices_.push_back(std::make_unique<Device>(
+          static_cast<int>(devices_.size()), user,
+          Device::Ground{random_, clock_, plan_, trace_, *witness_, router_}));
+    }
+  }
+}
+
+void World::Storm() {
+  faults_ = plan_.faults;
+  for (int i = 0; i < plan_.steps; ++i) {
+    Step();
+    Mischief();
+  }
+}
+
+// No more faults, nothing new: everything acknowledged must arrive, and nothing may wait for ever.
+void World::Calm() {
+  trace_.Note("calm");
+  calm_ = true;
+  faults_ = Faults{};
+  if (!life_) Start();
+  for (const auto& device : devices_) device->StayOnline();
+  const int64_t until = clock_.BootNs() + kCalmMs * kNsPerMs;
+  bool rested = false;
+  do {
+    Step();
+    if (trace_.step % 32 != 0 || !Rest()) continue;
+    if (std::all_of(devices_.begin(), devices_.end(), [](const auto& device) {
+          return device->removed() || device->caught_up();
+        })) {
+      return;
+    }
+    // Whoever has only copies of its own to pull learns of them by the next heartbeat.
+    if (!std::exchange(rested, true)) {
+      for (const auto& device : devices_) device->BeatNow();
+    }
+  } while (clock_.BootNs() < until);
+  INVARIANT(false, "{} s without any fault, and still: {}", kCalmMs / 1000, WhatIsStillBusy());
+}
+
+std::string World::WhatIsStillBusy() const {
+  std::string busy;
+  for (const auto& device : devices_) {
+    if (!device->removed() && (!device->idle() || !device->knows_all())) busy += device->Describe() + "; ";
+  }
+  if (life_->door->waiting() > 0) busy += fmt::format("{} commands wait for a reply; ", life_->door->waiting());
+  if (!state_->parked.empty()) {
+    busy += fmt::format("{} items are parked, the first because {}; ", state_->parked.size(),
+                        state_->parked.begin()->second.why);
+  }
+  for (const auto& executor : life_->executors) {
+    for (const auto& channel : executor->report().channels) {
+      if (channel.backlog_items == 0 && channel.stopped.empty()) continue;
+      busy += fmt::format("channel {}>{} has {} items under way {}; ", channel.source, channel.target,
+                          channel.backlog_items, channel.stopped);
+    }
+  }
+  if (busy.empty() && !state_->outbox.empty()) busy = "delivered items stay in the outbox; ";
+  return busy;
+}
+
+bool World::Rest() const { return life_ != nullptr && WhatIsStillBusy().empty(); }
+
+// -- a step ----------------------------------------------------------------------------------------------
+
+void World::Step() {
+  ++trace_.step;
+  PassTime();
+  events_.RunDue();
+  if (!life_ && random_.Chance(0.2)) Start();
+  RunExecutors();
+  if (life_) life_->door->Poll();
+  for (int i = 0; i < 3 && !devices_.empty(); ++i) {
+    Device& device = *random_.Pick(devices_);
+    device.Act(door(), !calm_ && random_.Chance(plan_.activity));
+  }
+  if (trace_.step % 16 == 0) witness_->Look();
+}
+
+void World::PassTime() {
+  const auto dice = random_.Below(1000);
+  if (dice < 600) {
+    clock_.Advance(random_.Below(3));
+  } else if (dice < 985) {
+    clock_.Advance(random_.Below(30));
+  } else if (dice < 999) {
+    clock_.Advance(random_.Below(1500));
+  } else {
+    clock_.Advance(random_.Below(12'000));
+  }
+  if (!random_.Chance(faults_.clock_step)) return;
+  const int64_t offset = random_.Between(-kWallStepMs / 2, kWallStepMs / 2);
+  clock_.StepWall(offset - wall_offset_ms_);
+  trace_.Note("wall clock {:+} ms", offset - wall_offset_ms_);
+  wall_offset_ms_ = offset;
+}
+
+void World::RunExecutors() {
+  if (!life_) return;
+  try {
+    for (size_t i = 0; i < life_->executors.size(); ++i) {
+      if (!calm_ && !random_.Chance(plan_.run)) continue;
+      shard::Executor& executor = *life_->executors[i];
+      executor.RunOnce();
+      if (dying_) throw ProcessDied{};
+      if (clock_.BootNs() - life_->ticked_ns[i] >= 100 * kNsPerMs) {
+        life_->ticked_ns[i] = clock_.BootNs();
+        executor.Tick();
+      }
+    }
+  } catch (const ProcessDied&) {
+    Kill("at a commit");
+  }
+}
+
+storage::CommitFate World::FateOfCommit() {
+  using storage::CommitFate;
+  if (dying_) throw ProcessDied{};
+  ++summary_.commits;
+  life_->door->Poll();  // what readers see while the commit is open
+  if (random_.Chance(faults_.die_before)) throw ProcessDied{};
+  if (random_.Chance(faults_.die_after)) {
+    dying_ = true;
+    life_->door->Silence();
+    carrier_.Silence(true);
+    return CommitFate::kApply;
+  }
+  CommitFate fate = CommitFate::kApply;
+  if (random_.Chance(faults_.reject)) fate = CommitFate::kReject;
+  if (random_.Chance(faults_.guard)) fate = CommitFate::kGuard;
+  if (random_.Chance(faults_.unknown)) {
+    fate = random_.Chance(0.5) ? CommitFate::kUnknownApplied : CommitFate::kUnknownLost;
+    ++summary_.unknown;
+  }
+  trace_.Note("commit {}", static_cast<int>(fate));
+  return fate;
+}
+
+// -- lives -----------------------------------------------------------------------------------------------
+
+void World::Start() {
+  ++summary_.lives;
+  if (random_.Chance(faults_.broken_slice)) DamageSlice();
+  storage::MemoryFaults faults;
+  faults.commit = [this] { return FateOfCommit(); };
+  faults.reopen_fails = [this] {
+    if (dying_) throw ProcessDied{};
+    return random_.Chance(faults_.reopen_fails);
+  };
+  faults.not_in_memory = [this] { return random_.Chance(faults_.not_in_memory); };
+  faults.below_disk_reserve = [this] { return clock_.BootNs() < disk_full_until_; };
+  life_ = std::make_unique<Life>(std::make_unique<storage::MemoryMessageStore>(state_, faults));
+  Life& life = *life_;
+
+  // Which executor drives which shard is chosen at start and never stored.
+  const auto count = static_cast<size_t>(random_.Between(1, plan_.executors));
+  std::vector<std::vector<model::ShardId>> shards(count);
+  std::vector<size_t> executor_of(static_cast<size_t>(plan_.shards));
+  for (int shard = 0; shard < plan_.shards; ++shard) {
+    const auto executor = static_cast<size_t>(random_.Below(static_cast<int64_t>(count)));
+    shards[executor].push_back(static_cast<model::ShardId>(shard));
+    executor_of[static_cast<size_t>(shard)] = executor;
+  }
+  life.door = std::make_unique<FrontDoor>(
+      FrontDoor::Server{*life.store, life.router, life.online,
+                        [&life, executor_of](model::ShardId shard) -> shard::Executor& {
+                          return *life.executors[executor_of[shard]];
+                        }},
+      FrontDoor::Ground{events_, random_, clock_, faults_, trace_, *witness_}, next_connection_);
+  std::vector<cluster::CarrierEnd*> ends;
+  for (size_t i = 0; i < count; ++i) {
+    life.executors.push_back(std::make_unique<shard::Executor>(
+        fmt::format("message{}", i), shards[i], *life.store, carrier_, *life.door, clock_, plan_.limits));
+    auto opened = life.executors.back()->Open([this, &life](model::ShardId) {
+      return std::make_unique<WatchedLogic>(std::make_unique<MessageShard>(
+          *life.store, life.router, life.online, life.counters, plan_.group_limits));
+    });
+    INVARIANT(opened.ok(), "the server does not start: {}", opened.error().text);
+    life.ticked_ns.push_back(clock_.BootNs());
+  }
+  for (int shard = 0; shard < plan_.shards; ++shard) {
+    ends.push_back(life.executors[executor_of[static_cast<size_t>(shard)]].get());
+  }
+  carrier_.Connect(ends);
+  trace_.Note("life {} begins with {} executors", summary_.lives, count);
+}
+
+void World::Kill(const char* why) {
+  if (!life_) return;
+  trace_.Note("the process dies {}", why);
+  carrier_.Connect({});
+  carrier_.Silence(true);
+  life_->door->Silence();
+  next_connection_ = life_->door->next_connection();
+  INVARIANT(life_->store->collisions() == 0, "a number was given twice: unique keys fired {} times",
+            life_->store->collisions());
+  for (const auto& executor : life_->executors) {
+    executor->Tick();
+    summary_.shortcuts += executor->report().shortcuts;
+  }
+  life_->executors.clear();
+  life_.reset();
+  carrier_.Silence(false);
+  dying_ = false;
+  state_->Crash();
+}
+
+// A follower slice rots: version, count or followers are not what they were.
+void World::DamageSlice() {
+  if (state_->slices.empty()) return;
+  auto slice = state_->slices.begin();
+  std::advance(slice, random_.Below(static_cast<int64_t>(state_->slices.size())));
+  const auto [shard, group] = slice->first;
+  // Two damages may cancel out so that nobody can see them: one at most per slice.
+  if (slice->second.awaiting_snapshot || !damaged_.insert(slice->first).second) return;
+  for (const auto& [channel, mark] : state_->marks) {
+    // In the middle of an item nobody can tell what was written already: that damage is not repaired.
+    if (channel.target == shard && mark.position != 0) return;
+  }
+  witness_->SliceDamaged();
+  auto followers = state_->followers.lower_bound({slice->first, model::UserId()});
+  const bool has_followers = followers != state_->followers.end() && followers->first.first == slice->first;
+  const auto damage = random_.Below(4);
+  trace_.Note("slice of group {} in shard {} is damaged, kind {}", group.value, shard, damage);
+  if (damage == 0) {
+    slice->second.version += random_.Chance(0.5) ? 1 : -1;
+  } else if (damage == 1 && has_followers) {
+    state_->followed.erase({followers->first.second, group});
+    state_->followers.erase(followers);
+  } else if (damage == 2) {
+    const auto stranger = random_.Pick(witness_->users());
+    if (router_.ShardOf(stranger) != shard) return;
+    const auto row = state_->followers.try_emplace({slice->first, stranger}, model::Follower{stranger, model::ConvSeq(1), {}});
+    if (row.second) state_->followed[{stranger, group}] = shard;
+  } else {
+    state_->slices.erase(slice);
+  }
+}
+
+// -- what goes wrong -------------------------------------------------------------------------------------
+
+void World::Mischief() {
+  if (random_.Chance(faults_.disk_full)) disk_full_until_ = clock_.BootNs() + random_.Below(3000) * kNsPerMs;
+  if (random_.Chance(faults_.die)) Kill("at any moment");
+  if (life_ && random_.Chance(faults_.hang_up)) {
+    const auto connections = life_->door->connections();
+    if (!connections.empty()) life_->door->HangUp(random_.Pick(connections));
+  }
+  if (random_.Chance(faults_.app_dies)) random_.Pick(devices_)->Die(door());
+  if (random_.Chance(faults_.reinstall)) {
+    Device& old = *random_.Pick(devices_);
+    const auto of_user = std::count_if(devices_.begin(), devices_.end(),
+                                       [&old](const auto& device) { return device->user() == old.user(); });
+    if (!old.removed() && of_user < 10) {
+      old.Remove(door());
+      trace_.Note("user {} installs the app anew", old.user().value);
+      devices_.push_back(std::make_unique<Device>(
+          static_cast<int>(devices_.size()), old.user(),
+          Device::Ground{random_, clock_, plan_, trace_, *witness_, router_}));
+    }
+  }
+  if (life_ && random_.Chance(0.05)) Probe();
+}
+
+// -- requests no good client makes -----------------------------------------------------------------------
+
+model::RequestId World::IdAt(int64_t ms) {
+  model::RequestId id;
+  random_.Fill(id.bytes);
+  for (int i = 0; i < 6; ++i) id.bytes[static_cast<size_t>(i)] = static_cast<uint8_t>(ms >> (40 - 8 * i));
+  id.bytes[6] = static_cast<uint8_t>(0x70 | (id.bytes[6] & 0x0f));
+  return id;
+}
+
+void World::Probe() {
+  switch (random_.Below(3)) {
+    case 0: return ProbeRepeat();
+    case 1: return ProbeStale();
+    default: return Administrate();
+  }
+}
+
+// What was accepted, again: the same numbers, or CONFLICT where the content differs.
+void World::ProbeRepeat() {
+  if (witness_->accepted().empty()) return;
+  model::SendMessage send = random_.Pick(witness_->accepted()).send;
+  const bool other = random_.Chance(0.5);
+  if (other) send.body += "!";
+  life_->door->Submit({{}, model::Priority::kChat, 0, 0, send}, [other](const model::Reply& reply) {
+    const auto reason = reply.ok() ? model::Reason::kNone : static_cast<model::Reason>(reply.error().reason);
+    INVARIANT(!other || !reply.ok(), "other content under an accepted id was accepted");
+    INVARIANT(other || reply.ok() || reason != model::Reason::kConflict, "a true repeat was called a conflict");
+    INVARIANT(other || reply.ok() || reply.error().code == base::Code::kUnavailable ||
+                  reply.error().code == base::Code::kInternal || reason == model::Reason::kBusy,
+              "a repeat of an accepted send was refused: {}", reply.error().text);
+  });
+}
+
+// Ids too old, too new or of no form, and `after` a send that never was.
+void World::ProbeStale() {
+  model::SendMessage send;
+  send.sender = random_.Pick(app_users_);
+  send.conversation = model::ConversationId::Direct(send.sender, random_.Pick(witness_->users()));
+  random_.Fill(send.sender_device.bytes);
+  send.kind = model::BodyKind::kText;
+  send.body = "never";
+  const int64_t now_ms = clock_.WallMs();
+  const auto kind = random_.Below(4);
+  send.client_msg_id = IdAt(now_ms);
+  if (kind == 0) send.client_msg_id = IdAt(now_ms - int64_t{8} * 24 * 3600 * 1000);
+  if (kind == 1) send.client_msg_id = IdAt(now_ms + 3600 * 1000);
+  if (kind == 2) send.client_msg_id.bytes[6] = 0x40;
+  if (kind == 3) send.after = IdAt(now_ms);
+  life_->door->Submit({{}, model::Priority::kChat, 0, 0, send}, [kind](const model::Reply& reply) {
+    INVARIANT(!reply.ok(), "a send with a bad id or a false `after` was accepted (kind {})", kind);
+  });
+}
+
+// The administrator changes members too.
+void World::Administrate() {
+  const auto groups = witness_->groups();
+  if (groups.empty()) return;
+  model::ChangeMembers change;
+  change.group = random_.Pick(groups);
+  change.request_id = IdAt(clock_.WallMs());
+  const auto members = witness_->MembersOf(change.group);
+  for (int64_t n = random_.Between(1, 4); n > 0; --n) {
+    const auto user = random_.Chance(0.5) || members.empty() ? random_.Pick(witness_->users()) : random_.Pick(members);
+    const bool known = std::find(change.add.begin(), change.add.end(), user) != change.add.end() ||
+                       std::find(change.remove.begin(), change.remove.end(), user) != change.remove.end();
+    if (!known) (random_.Chance(0.6) ? change.add : change.remove).push_back(user);
+  }
+  witness_->Asked(change);
+  life_->door->Submit({{}, model::Priority::kChat, 0, 0, change}, {});
+}
+
+}  // namespace hongyan::simulation
