@@ -13,7 +13,8 @@
 
 using hongyan::proto::FrameHeader;
 
-FakeServer::FakeServer(Events events, int port) : events_(std::move(events)) {
+FakeServer::FakeServer(Events events, int port, std::recursive_mutex* lock)
+    : mutex_(lock != nullptr ? *lock : own_mutex_), events_(std::move(events)) {
   listen_fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   const int one = 1;
   setsockopt(listen_fd_, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
@@ -34,13 +35,17 @@ FakeServer::FakeServer(Events events, int port) : events_(std::move(events)) {
   thread_ = std::thread([this] { ThreadMain(); });
 }
 
-FakeServer::~FakeServer() {
+void FakeServer::Stop() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
   }
   Wake();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
+}
+
+FakeServer::~FakeServer() {
+  Stop();
   for (auto& [id, connection] : connections_) close(connection.fd);
   close(listen_fd_);
   close(wake_fds_[0]);

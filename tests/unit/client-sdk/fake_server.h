@@ -26,9 +26,12 @@ class FakeServer {
     std::function<void(ConnectionId)> on_close = {};  // not for connections the server closed
   };
 
-  // Port 0 = a free one; a given one is taken again after a Stop.
-  explicit FakeServer(Events events, int port = 0);
+  // Port 0 = a free one. With a lock of the test's own its state and the server's have one.
+  explicit FakeServer(Events events, int port = 0, std::recursive_mutex* lock = nullptr);
   ~FakeServer();
+
+  // Ends the thread; nothing is handled after it. The destructor then closes the connections.
+  void Stop();
 
   int port() const { return port_; }
   std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
@@ -57,7 +60,8 @@ class FakeServer {
   bool WriteTo(Connection& connection);
   void Wake();
 
-  std::recursive_mutex mutex_;
+  std::recursive_mutex own_mutex_;
+  std::recursive_mutex& mutex_;
   Events events_;
   int port_ = 0;
   int listen_fd_ = -1;
