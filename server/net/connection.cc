@@ -301,13 +301,22 @@ uint64_t Connection::id() const { return impl_.id; }
 Loop& Connection::loop() { return impl_.loop.self; }
 
 void Connection::Send(const proto::FrameHeader& header, std::string_view payload) {
+  CHECK(loop().InThread());
   impl_.Queue(header, payload);
 }
 
-void Connection::PauseReading(Pause purpose) { impl_.Pause(static_cast<uint8_t>(purpose)); }
-void Connection::ResumeReading(Pause purpose) { impl_.Resume(static_cast<uint8_t>(purpose)); }
+void Connection::PauseReading(Pause purpose) {
+  CHECK(loop().InThread());
+  impl_.Pause(static_cast<uint8_t>(purpose));
+}
+
+void Connection::ResumeReading(Pause purpose) {
+  CHECK(loop().InThread());
+  impl_.Resume(static_cast<uint8_t>(purpose));
+}
 
 void Connection::Close(bool flush) {
+  CHECK(loop().InThread());
   if (flush) {
     impl_.CloseFlushed(CloseReason::kClosedByUs);
   } else {

@@ -15,7 +15,7 @@ class Loop;
 
 // Why a connection ended; for logs and counters.
 enum class CloseReason : uint8_t {
-  kPeerClosed,     // it closed its side in an orderly way, with or without unread answers
+  kPeerClosed,     // it closed (its sending side at least); it got what was queued by then
   kPeerReset,      // reset, timed out, or any other error of the socket
   kClosedByUs,     // Close
   kFrameTooLarge,  // a payload above the limit; the stream cannot be cut into frames any more
@@ -67,7 +67,7 @@ class Connection {
 
   // Stops or goes on taking frames: frames already read are held (at most 16 KiB, or one unfinished
   // frame), the socket is not read (back-pressure). Reading goes on when no purpose pauses it;
-  // frames held come first, at the end of the turn, not from within ResumeReading. Pausing twice
+  // frames held come first, later in the turn, not from within ResumeReading. Pausing twice
   // for one purpose is the same as once. While paused, the peer's going is not noticed unless
   // something is sent.
   enum class Pause : uint8_t { kInFlight = 1, kHandler = 2 };

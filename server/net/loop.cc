@@ -15,7 +15,7 @@ namespace hongyan::net {
 namespace {
 
 constexpr size_t kSpareBuffers = 256;
-constexpr size_t kSpareBufferBytes = 16 << 10;
+constexpr size_t kSpareBufferBytes = 4 << 10;
 
 Loop::Impl& ImplOf(auto* handle) { return *static_cast<Loop::Impl*>(handle->data); }
 
@@ -204,7 +204,10 @@ Connection* Loop::Find(uint64_t connection_id) {
 
 int64_t Loop::now_ms() const { return static_cast<int64_t>(uv_now(&impl_->uv)); }
 
-TimerWheel& Loop::timers() { return impl_->timers; }
+TimerWheel& Loop::timers() {
+  CHECK(InThread());
+  return impl_->timers;
+}
 
 bool Loop::InThread() const {
   return impl_->thread_id.load(std::memory_order_relaxed) == std::this_thread::get_id();

@@ -251,6 +251,27 @@ TEST_CASE(
   CHECK(std::is_sorted(seen.begin(), seen.end()));
 }
 
+TEST_CASE("a connection may be closed while it waits to be resumed") {
+  Server server;
+  std::atomic<int> frames{0};
+  server.script.on_frame = [&](Connection& c, const proto::Frame&) {
+    ++frames;
+    c.PauseReading(Connection::Pause::kHandler);
+    // Resumed at a turn's end, its frames would come at the next one; by then it is gone.
+    c.loop().AtTurnEnd([&c] {
+      c.ResumeReading(Connection::Pause::kHandler);
+      c.Close(false);
+    });
+  };
+  for (int i = 0; i < 20; ++i) {
+    Peer peer(server);
+    peer.Send(FrameBytes(1, "a") + FrameBytes(2, "b") + FrameBytes(3, "c"));
+    CHECK_FALSE(peer.Receive());
+  }
+  CHECK(Eventually([&] { return server.script.closed().size() == 20; }));
+  CHECK(frames == 20);
+}
+
 TEST_CASE(
     "a frame above the limit before login is refused with words that arrive, whatever else was "
     "sent") {
@@ -262,12 +283,14 @@ TEST_CASE(
   Peer peer(server);
   peer.SendFrame(1, std::string(4'096, 'y'));
   REQUIRE(peer.Receive());
-  peer.SendFrame(2, std::string(4'097, 'n'));
+  // Far more than one read takes: what is never read must not turn our words into a reset.
+  std::thread sender([&] { peer.SendFrame(2, std::string(100'000, 'n')); });
   const auto refused = peer.Receive();
   REQUIRE(refused);
   CHECK(refused->header.request_id == 2);
   CHECK(refused->header.is_error());
   CHECK(peer.AtEnd());
+  sender.join();
   peer.Close();
   CHECK(EventuallyClosed(server, {CloseReason::kFrameTooLarge}));
 }

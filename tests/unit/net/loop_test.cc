@@ -94,18 +94,39 @@ TEST_CASE_FIXTURE(
   CHECK(order == "abEF");
 }
 
-TEST_CASE_FIXTURE(Running,
-                  "what a timer asks for at the turn's end happens before the loop sleeps again") {
+TEST_CASE_FIXTURE(Running, "a chain of turn ends goes on without waiting for anything to happen") {
+  // Without that each link would wait for the next timer, which comes once in a grain.
+  int links = 0, grains = 0;
   std::promise<void> done;
   TimerNode timer;
   timer.on_fire = [&] {
-    loop.AtTurnEnd([&] {
-      loop.timers().Disarm(timer);
-      done.set_value();
-    });
+    ++grains;
+    loop.timers().Arm(timer, 0);
+  };
+  std::function<void()> link = [&] {
+    if (++links < 200) return loop.AtTurnEnd(link);
+    loop.timers().Disarm(timer);
+    done.set_value();
+  };
+  OnLoop(loop, [&] {
+    loop.timers().Arm(timer, 0);
+    loop.AtTurnEnd(link);
+  });
+  done.get_future().wait();
+  CHECK(grains < 50);
+}
+
+TEST_CASE_FIXTURE(Running,
+                  "what a timer asks for at the turn's end happens before the loop sleeps") {
+  std::promise<bool> same_time;
+  TimerNode timer;
+  timer.on_fire = [&] {
+    const int64_t fired_at = loop.now_ms();
+    // The loop's time is read after each sleep.
+    loop.AtTurnEnd([&, fired_at] { same_time.set_value(loop.now_ms() == fired_at); });
   };
   OnLoop(loop, [&] { loop.timers().Arm(timer, 1); });
-  done.get_future().wait();
+  CHECK(same_time.get_future().get());
 }
 
 TEST_CASE_FIXTURE(Running, "a timer fires on the loop's thread, not before its time") {
