@@ -42,7 +42,7 @@ struct Config {
   } storage;
 
   struct Overload {
-    int64_t queue_ms = 20;
+    int64_t queue_ms = 100;
   } overload;
 
   struct Log {

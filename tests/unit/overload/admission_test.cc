@@ -15,7 +15,7 @@ using model::UserId;
 // Offers one request of each user in each given class per window, and counts who gets in.
 class Crowd {
  public:
-  explicit Crowd(base::ManualClock& clock) : admission(clock, {}, 42) {}
+  explicit Crowd(base::ManualClock& clock) : admission(clock, {.queue_ms = 20}, 42) {}
 
   std::map<Priority, int> Offer(const std::vector<Priority>& classes) {
     std::map<Priority, int> admitted;
@@ -104,6 +104,17 @@ TEST_CASE("when queues are short again everything comes back") {
   }
   CHECK(crowd.admission.open() == 1);
   CHECK(windows > 5);  // in steps, not at once: the load would be back at once too
+}
+
+TEST_CASE("with empty queues everything comes back soon, however few ask") {
+  base::ManualClock clock(0);
+  Crowd crowd(clock);
+  for (int window = 0; window < 30; ++window) {
+    crowd.Offer({Priority::kSync, Priority::kChat});
+    crowd.admission.Observe(100);
+  }
+  for (int window = 0; window < 16; ++window) crowd.admission.Observe(0);
+  CHECK(crowd.admission.open() == 1);
 }
 
 TEST_CASE("a refusal names a pause, and pauses are spread") {
