@@ -26,6 +26,7 @@ struct ChannelItems {
   uint64_t incarnation = 0;  // of the source
   int64_t oldest_kept = 0;   // first number still in the source's outbox; head + 1 where it is empty
   int64_t head = 0;          // last number given
+  bool stopped = false;      // the ends have met and disagree; it waits for the administrator
   std::vector<TravellingItem> items;
 };
 

@@ -20,8 +20,10 @@ std::optional<cluster::ChannelProgress> Arrivals::Take(cluster::ChannelItems mes
     incarnation_ = message.incarnation;
     oldest_kept_ = message.oldest_kept;
     source_head_ = message.head;
-    ends_agree_ = (committed_.incarnation == 0 || committed_.incarnation == message.incarnation) &&
-                  message.oldest_kept - 1 <= committed_.applied && committed_.applied <= message.head;
+    // A late hello of an old meeting may look like a lost tail; only a source that has stopped says so.
+    ends_agree_ = !message.stopped ||
+                  ((committed_.incarnation == 0 || committed_.incarnation == message.incarnation) &&
+                   message.oldest_kept - 1 <= committed_.applied && committed_.applied <= message.head);
     queue_.clear();  // what was queued is sent again in this meeting
     asked_from_ = 0;
     return Progress();

@@ -89,6 +89,7 @@ void Courier::Meet(const cluster::ChannelProgress& progress) {
   if (!why.empty()) {
     if (stopped_ != why) {
       LOG_ERROR("channel_stopped source={} target={} why=\"{}\"", channel_.source, channel_.target, why);
+      last_hello_ns_ = 0;  // the target hears at once that we wait for the administrator
     }
     stopped_ = std::move(why);
     return;
@@ -124,7 +125,8 @@ void Courier::OnProgress(const cluster::ChannelProgress& progress, int64_t now_n
 
 void Courier::SayHello(cluster::Carrier& carrier, int64_t now_ns) {
   last_hello_ns_ = now_ns;
-  carrier.Send(cluster::ChannelItems{channel_, meeting_, incarnation_, oldest_kept_, head_, {}});
+  carrier.Send(cluster::ChannelItems{channel_, meeting_, incarnation_, oldest_kept_, head_,
+                                     !stopped_.empty(), {}});
 }
 
 void Courier::Refill(storage::ChannelStore& store) {
@@ -173,7 +175,7 @@ void Courier::Pump(storage::ChannelStore& store, cluster::Carrier& carrier, int6
   }
   Refill(store);
   if (!met_ || window_last() <= sent_) return;
-  cluster::ChannelItems message{channel_, meeting_, incarnation_, oldest_kept_, head_, {}};
+  cluster::ChannelItems message{channel_, meeting_, incarnation_, oldest_kept_, head_, false, {}};
   const auto skip = static_cast<ptrdiff_t>(std::max<int64_t>(0, sent_ + 1 - window_from_));
   message.items.assign(window_.begin() + skip, window_.end());
   if (sent_ == applied_) last_progress_ns_ = now_ns;
