@@ -45,7 +45,10 @@ void Device::Act(FrontDoor* door, bool busy) {
   }
   const bool waits = login_ != 0 || asked_at_ns_ != 0;
   if (!wants_online_ || (waits && now() - asked_at_ns_ > kTimeoutMs * kNsPerMs)) {
-    door->HangUp(connection_);
+    // The network may be gone without a word: then the server still sees a session, until the next login.
+    const uint64_t connection = connection_;
+    if (ground_.random.Chance(0.5)) OnGone(connection);
+    else door->HangUp(connection);
     return;
   }
   if (!logged_in_) return;
@@ -139,12 +142,9 @@ void Device::OnAnswer(uint64_t connection, const Answer& answer) {
     OnReply(answer.number, *reply);
   } else if (const auto* failed = std::get_if<Failed>(&answer.body)) {
     OnFailed(answer.number, failed->error);
-  } else if (const auto* notify = std::get_if<Notify>(&answer.body)) {
-    Learn(notify->head);
-    want_sync_ = true;  // the sync answers the notify, even where there is nothing new
   } else {
-    // Replaced: only this device itself can have logged in again, over a newer connection.
-    throw Broken(fmt::format("device {} was told that its only session was replaced", index_));
+    Learn(std::get<Notify>(answer.body).head);
+    want_sync_ = true;  // the sync answers the notify, even where there is nothing new
   }
 }
 

@@ -38,6 +38,7 @@ class Device final : public Caller {
   void StayOnline() { wants_online_ = true; }
   void BeatNow() { last_beat_ns_ = -ground_.plan.heartbeat_ms * 1'000'000; }
   bool removed() const { return removed_; }
+  bool online() const { return logged_in_; }
   bool idle() const { return unsent_.empty() && group_requests_.empty(); }
   bool caught_up() const { return cursor_ == witness().StoredHead(user_); }
   // All it has not pulled is its own: no notify tells it, the acks did (MESSAGING section 4).

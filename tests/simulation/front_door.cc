@@ -19,6 +19,8 @@ model::ShardId ShardOf(const shard::Router& router, const model::CommandBody& bo
   if (const auto* users = std::get_if<model::CreateUsers>(&body)) return router.ShardOf(users->users[0].id);
   if (const auto* open = std::get_if<model::OpenSession>(&body)) return router.ShardOf(open->user);
   if (const auto* confirm = std::get_if<model::ConfirmCursor>(&body)) return router.ShardOf(confirm->user);
+  if (const auto* retry = std::get_if<model::RetryParked>(&body)) return retry->target;
+  if (const auto* accept = std::get_if<model::AcceptChannel>(&body)) return accept->target;
   throw Broken("the front door does not know where this command goes");
 }
 
@@ -255,12 +257,14 @@ void FrontDoor::OnEffect(const model::Effect& effect) {
     return;
   }
   const auto& ended = std::get<model::SessionsEnded>(effect);
+  std::vector<uint64_t> over;
   for (const auto& [connection, session] : sessions_) {
     const bool meant = session.logged_in && session.user == ended.user &&
                        (ended.device.is_zero() || session.device == ended.device) &&
                        session.session_number < ended.below;
-    if (meant) Deliver(connection, {0, Ended{}});
+    if (meant) over.push_back(connection);
   }
+  for (const uint64_t connection : over) HangUp(connection);
 }
 
 void FrontDoor::Poll() {

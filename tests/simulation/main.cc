@@ -105,6 +105,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "simulation: --seeds takes a range such as 1..500, not '%s'\n", range.c_str());
     return 2;
   }
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   if (!server_log) spdlog::set_level(spdlog::level::off);
   std::signal(SIGABRT, OnAbort);
 

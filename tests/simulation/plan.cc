@@ -47,6 +47,7 @@ Plan DrawPlan(Random& random) {
   faults.effect_lost = Sometimes(random, 0.3, 0.3);
   faults.effect_twice = Sometimes(random, 0.3, 0.3);
   faults.clock_step = Sometimes(random, 0.3, 0.01);
+  faults.days = Sometimes(random, 0.1, 0.005);
   faults.broken_slice = Sometimes(random, 0.3, 1.0);
   faults.app_dies = Sometimes(random, 0.4, 0.02);
   faults.reinstall = Sometimes(random, 0.4, 0.005);

@@ -29,6 +29,7 @@ struct Faults {
   double effect_lost = 0;  // per effect
   double effect_twice = 0;
   double clock_step = 0;   // per step
+  double days = 0;         // per step: days pass without a sound
   double broken_slice = 0; // per restart: a follower slice rots on disk
   double app_dies = 0;     // per step
   double reinstall = 0;    // per step

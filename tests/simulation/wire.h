@@ -46,11 +46,9 @@ struct Failed {
 struct Notify {
   model::Seq head;
 };
-struct Ended {};  // replaced by a newer session of the same device
-
 struct Answer {
   uint64_t number = 0;  // of the request; 0 = pushed
-  std::variant<LoggedIn, Beat, SyncPage, model::ReplyBody, Failed, Notify, Ended> body;
+  std::variant<LoggedIn, Beat, SyncPage, model::ReplyBody, Failed, Notify> body;
 };
 
 }  // namespace hongyan::simulation

@@ -344,6 +344,17 @@ std::vector<UserId> Witness::MembersOf(model::GroupId group) const {
   return members;
 }
 
+std::optional<std::vector<ConvSeq>> Witness::VisibleTo(UserId user, model::GroupId group) const {
+  const auto found = conversations_.find(ConversationId::Group(group));
+  if (found == conversations_.end() || !found->second.members.contains(user)) return std::nullopt;
+  std::vector<ConvSeq> visible;
+  for (const auto& range : found->second.visible.at(user)) {
+    const int64_t to = range.to ? range.to.value : found->second.last.value;
+    for (int64_t seq = range.from.value; seq <= to; ++seq) visible.emplace_back(seq);
+  }
+  return visible;
+}
+
 UserId Witness::OwnerOf(model::GroupId group) const {
   const auto found = conversations_.find(ConversationId::Group(group));
   return found == conversations_.end() ? UserId() : found->second.owner;

@@ -56,6 +56,8 @@ class Witness {
   std::vector<model::GroupId> GroupsOf(model::UserId user) const;  // present members only
   std::vector<model::GroupId> groups() const;
   std::vector<model::UserId> MembersOf(model::GroupId group) const;
+  // Messages a member may read of a group; none = it is no member.
+  std::optional<std::vector<model::ConvSeq>> VisibleTo(model::UserId user, model::GroupId group) const;
   model::UserId OwnerOf(model::GroupId group) const;
   struct Accepted {
     model::SendMessage send;

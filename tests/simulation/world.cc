@@ -106,22 +106,83 @@ void World::Calm() {
   faults_ = Faults{};
   if (!life_) Start();
   for (const auto& device : devices_) device->StayOnline();
-  const int64_t until = clock_.BootNs() + kCalmMs * kNsPerMs;
-  bool rested = false;
+  RestUntil(clock_.BootNs() + kCalmMs * kNsPerMs);
+  // Whoever has only copies of its own to pull learns of them by the next heartbeat; a slice that rotted is
+  // found by the next message of its group.
+  for (const auto& device : devices_) device->BeatNow();
+  TouchGroups();
+  for (int i = 0; i < 16; ++i) Step();
+  RestUntil(clock_.BootNs() + kCalmMs * kNsPerMs);
+  for (const auto& device : devices_) device->BeatNow();
+  for (int i = 0; i < 10'000 && clock_.BootNs() > 0; ++i) {
+    Step();
+    if (std::all_of(devices_.begin(), devices_.end(), [](const auto& device) {
+          return device->removed() || (device->online() && device->caught_up());
+        })) {
+      break;
+    }
+    INVARIANT(i < 9'999, "a device does not get its own copies although it asked for the head");
+  }
+  ReadHistories();
+}
+
+void World::RestUntil(int64_t until_ns) {
   do {
     Step();
-    if (trace_.step % 32 != 0 || !Rest()) continue;
-    if (std::all_of(devices_.begin(), devices_.end(), [](const auto& device) {
-          return device->removed() || device->caught_up();
-        })) {
-      return;
-    }
-    // Whoever has only copies of its own to pull learns of them by the next heartbeat.
-    if (!std::exchange(rested, true)) {
-      for (const auto& device : devices_) device->BeatNow();
-    }
-  } while (clock_.BootNs() < until);
+    if (trace_.step % 32 == 0 && Rest()) return;
+  } while (clock_.BootNs() < until_ns);
   INVARIANT(false, "{} s without any fault, and still: {}", kCalmMs / 1000, WhatIsStillBusy());
+}
+
+void World::SendUntilAccepted(model::SendMessage send) {
+  life_->door->Submit({{}, model::Priority::kChat, 0, 0, send}, [this, send](const model::Reply& reply) {
+    if (reply.ok()) return;
+    INVARIANT(reply.error().retry_after_ms > 0, "a good send was refused for ever: {}", reply.error().text);
+    events_.In(reply.error().retry_after_ms * kNsPerMs, [this, send] { SendUntilAccepted(send); });
+  });
+}
+
+void World::TouchGroups() {
+  for (const auto group : witness_->groups()) {
+    const auto members = witness_->MembersOf(group);
+    if (members.empty()) continue;
+    model::SendMessage send;
+    send.conversation = model::ConversationId::Group(group);
+    send.sender = members.front();
+    send.client_msg_id = IdAt(clock_.WallMs());
+    send.kind = model::BodyKind::kText;
+    send.body = "is everybody there?";
+    witness_->Asked(send, -1, 0);
+    SendUntilAccepted(std::move(send));
+  }
+}
+
+// What a member may read of a group is what was said while it was one, page by page and in either direction.
+void World::ReadHistories() {
+  const conversation::Reader reader(life_->store->conversations());
+  for (const auto user : app_users_) {
+    for (const auto group : witness_->groups()) {
+      conversation::Reader::HistoryQuery query;
+      query.conversation = model::ConversationId::Group(group);
+      query.limit = static_cast<size_t>(random_.Between(1, 20));
+      query.forward = random_.Chance(0.5);
+      const auto expected = witness_->VisibleTo(user, group);
+      std::vector<model::ConvSeq> seen;
+      for (;;) {
+        auto page = reader.History(user, query, storage::Reach::kDisk);
+        INVARIANT(page.ok() == expected.has_value(), "the history of group {} {} user {}", group.value,
+                  page.ok() ? "is shown to" : "is hidden from", user.value);
+        if (!page) break;
+        for (const auto& message : page->messages) seen.push_back(message.seq);
+        INVARIANT(!page->more || !page->messages.empty(), "a page of history is empty and yet not the last");
+        if (!page->more) break;
+        (query.forward ? query.after : query.before) = seen.back();
+      }
+      if (!query.forward) std::reverse(seen.begin(), seen.end());
+      INVARIANT(!expected.has_value() || seen == *expected, "user {} sees {} messages of group {}, not {}",
+                user.value, seen.size(), group.value, expected->size());
+    }
+  }
 }
 
 std::string World::WhatIsStillBusy() const {
@@ -173,6 +234,10 @@ void World::PassTime() {
     clock_.Advance(random_.Below(1500));
   } else {
     clock_.Advance(random_.Below(12'000));
+  }
+  if (random_.Chance(faults_.days)) {
+    trace_.Note("days pass");
+    clock_.Advance(random_.Below(int64_t{4} * 24 * 3600 * 1000));
   }
   if (!random_.Chance(faults_.clock_step)) return;
   const int64_t offset = random_.Between(-kWallStepMs / 2, kWallStepMs / 2);
@@ -359,9 +424,10 @@ model::RequestId World::IdAt(int64_t ms) {
 }
 
 void World::Probe() {
-  switch (random_.Below(3)) {
+  switch (random_.Below(4)) {
     case 0: return ProbeRepeat();
     case 1: return ProbeStale();
+    case 2: return ProbeChannels();
     default: return Administrate();
   }
 }
@@ -370,6 +436,8 @@ void World::Probe() {
 void World::ProbeRepeat() {
   if (witness_->accepted().empty()) return;
   model::SendMessage send = random_.Pick(witness_->accepted()).send;
+  const int64_t age_ms = clock_.WallMs() - send.client_msg_id.created_ms();
+  if (age_ms > int64_t{6} * 24 * 3600 * 1000) return;  // STALE_ID comes before the repeat is seen
   const bool other = random_.Chance(0.5);
   if (other) send.body += "!";
   life_->door->Submit({{}, model::Priority::kChat, 0, 0, send}, [other](const model::Reply& reply) {
@@ -400,6 +468,20 @@ void World::ProbeStale() {
   life_->door->Submit({{}, model::Priority::kChat, 0, 0, send}, [kind](const model::Reply& reply) {
     INVARIANT(!reply.ok(), "a send with a bad id or a false `after` was accepted (kind {})", kind);
   });
+}
+
+// The administrator's words about channels, where there is nothing to say: they must do no harm.
+void World::ProbeChannels() {
+  const auto source = static_cast<model::ShardId>(random_.Below(plan_.shards));
+  const auto target = static_cast<model::ShardId>(random_.Below(plan_.shards));
+  if (random_.Chance(0.8)) {
+    life_->door->Submit({{}, model::Priority::kChat, 0, 0, model::RetryParked{source, target, 0}}, {});
+  } else {
+    life_->door->Submit({{}, model::Priority::kChat, 0, 0, model::AcceptChannel{source, target}},
+                        [](const model::Reply& reply) {
+                          INVARIANT(!reply.ok(), "a channel that is not stopped was accepted anew");
+                        });
+  }
 }
 
 // The administrator changes members too.

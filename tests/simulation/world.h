@@ -46,6 +46,10 @@ class World {
   void CreateUsers();
   void Storm();
   void Calm();
+  void RestUntil(int64_t until_ns);
+  void TouchGroups();
+  void SendUntilAccepted(model::SendMessage send);
+  void ReadHistories();
   void Step();
   void PassTime();
   void RunExecutors();
@@ -54,6 +58,7 @@ class World {
   void ProbeRepeat();
   void ProbeStale();
   void Administrate();
+  void ProbeChannels();
 
   void Start();
   void Kill(const char* why);
