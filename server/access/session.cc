@@ -188,7 +188,7 @@ void Session::Release() {
 }
 
 // -- life
-// --------------------------------------------------------------------------------------------------
+// 
 
 void Session::Greet() {
   state_ = State::kGreeted;
@@ -322,7 +322,7 @@ void Session::ConfirmNow() {
 }
 
 // -- time
-// --------------------------------------------------------------------------------------------------
+// 
 
 void Session::ArmAt(int64_t due_ms) {
   if (timer_.armed() && timer_ms_ <= due_ms) return;

@@ -1,0 +1,179 @@
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "raw_client.h"
+#include "tests/doctest_last.h"
+
+namespace hongyan::integration {
+namespace {
+
+using nlohmann::json;
+
+TEST_CASE("ten thousand users are imported, and again without change") {
+  SpawnedServer server;
+  std::string names;
+  for (int i = 0; i < 10'000; ++i) names += "user" + std::to_string(i) + "\r\n\n";
+  const auto first = json::parse(server.AdminOk({"--json", "user", "import", "-"}, names));
+  CHECK(first.at("created") == 10'000);
+  CHECK(first.at("refused") == 0);
+  server.Kill();
+  server.Start();
+  const auto again = json::parse(server.AdminOk({"--json", "user", "import", "-"}, names));
+  CHECK(again.at("created") == 0);
+  CHECK(again.at("existed") == 10'000);
+  const auto listed = json::parse(server.AdminOk({"--json", "user", "list"}));
+  CHECK(listed.size() == 10'000);
+  CHECK(json::parse(server.AdminOk({"--json", "user", "list", "--limit", "7"})).size() == 7);
+}
+
+TEST_CASE("names that are no names are refused one by one, the others are created") {
+  SpawnedServer server;
+  const Outcome outcome = server.Admin({"user", "import", "-"},
+                                       "good\n" + std::string(65, 'x') + "\n\x01\nalso good\n");
+  CHECK(outcome.exit_code == 1);
+  CHECK(outcome.out.find("created 2, existed 0, refused 2") != std::string::npos);
+  CHECK(outcome.err.find("line 2: ") != std::string::npos);
+  CHECK(outcome.err.find("at most 64 bytes") != std::string::npos);
+}
+
+TEST_CASE("a user's life at the administrator's hands") {
+  SpawnedServer server;
+  CHECK(server.AdminOk({"user", "add", "anna", "--password-file", "-"}, "secret\n")
+            .find("added anna") != std::string::npos);
+  const Outcome twice = server.Admin({"user", "add", "anna", "--no-password"});
+  CHECK(twice.exit_code == 1);
+  CHECK(twice.err.find("exists already") != std::string::npos);
+  auto shown = json::parse(server.AdminOk({"--json", "user", "show", "anna"}));
+  CHECK(shown.at("has_password") == true);
+  CHECK(shown.at("devices").empty());
+
+  RawClient client(server);
+  client.Hello();
+  REQUIRE(client.LogIn("anna", "secret", Device(1)).ok);
+  shown = json::parse(server.AdminOk({"--json", "user", "show", "anna"}));
+  REQUIRE(shown.at("devices").size() == 1);
+  CHECK(shown.at("devices")[0].at("online") == true);
+  CHECK(shown.at("devices")[0].at("class") == "test");
+
+  server.AdminOk({"user", "passwd", "anna", "--password-file", "-"}, "other\n");
+  CHECK(client.Heartbeat() == 0);  // sessions stay; revoking ends them
+  RawClient again(server);
+  again.Hello();
+  CHECK(again.LogIn("anna", "secret", Device(2)).error.reason() == v1::BAD_CREDENTIALS);
+  CHECK(again.LogIn("anna", "other", Device(2)).ok);
+  server.AdminOk({"user", "passwd", "anna", "--no-password"});
+  RawClient third(server);
+  third.Hello();
+  CHECK(third.LogIn("anna", "other", Device(3)).error.reason() == v1::BAD_CREDENTIALS);
+
+  for (const auto& command : {std::vector<std::string>{"user", "show", "nobody"},
+                              {"user", "disable", "nobody"},
+                              {"user", "passwd", "nobody", "--no-password"},
+                              {"token", "revoke", "nobody"},
+                              {"token", "issue", "nobody"}}) {
+    const Outcome outcome = server.Admin(command);
+    CHECK(outcome.exit_code == 1);
+    CHECK(outcome.err.find("there is no") != std::string::npos);
+  }
+}
+
+TEST_CASE("tokens for many devices, and one device's token revoked") {
+  SpawnedServer server;
+  server.AdminOk({"user", "import", "-"}, "bot\nhelper\n");
+  const auto issued = json::parse(
+      server.AdminOk({"--json", "token", "issue", "--file", "-"}, "bot\nhelper\nbot\n"));
+  REQUIRE(issued.size() == 3);
+  CHECK(issued[0].at("user_id") == issued[2].at("user_id"));
+  CHECK(issued[0].at("device_id") != issued[2].at("device_id"));
+  const std::string device = issued[0].at("device_id");
+  server.AdminOk({"token", "revoke", "bot", "--device", device});
+  const Outcome bad = server.Admin({"token", "revoke", "bot", "--device", "xyz"});
+  CHECK(bad.exit_code == 1);
+  CHECK(bad.err.find("32 hexadecimal digits") != std::string::npos);
+}
+
+TEST_CASE("groups at the administrator's hands, with their announcements in the members' inboxes") {
+  SpawnedServer server;
+  const Account anna = NewUser(server, "anna");
+  const Account bert = NewUser(server, "bert");
+  server.AdminOk({"user", "import", "-"}, "carl\n");
+  RawClient b(server);
+  Enter(b, bert);
+  const auto created = json::parse(server.AdminOk(
+      {"--json", "group", "create", "Team", "--owner", "anna", "--members-file", "-"}, "bert\n"));
+  const std::string group = created.at("group_id");
+  b.Notified();
+  CHECK(b.Sync(0).entries(0).message().kind() == v1::BODY_SYSTEM);
+  CHECK(server.AdminOk({"group", "add", group, "carl"}) == "added\n");
+  CHECK(server.AdminOk({"group", "add", group, "carl"}) == "nothing changed\n");
+  CHECK(server.AdminOk({"group", "remove", group, "bert"}) == "removed\n");
+  const auto shown = json::parse(server.AdminOk({"--json", "group", "show", group}));
+  CHECK(shown.at("name") == "Team");
+  CHECK(shown.at("member_count") == 2);
+  CHECK(shown.at("owner") == std::to_string(anna.id));
+  const Outcome unknown = server.Admin({"group", "add", group, "nobody"});
+  CHECK(unknown.exit_code == 1);
+  CHECK(unknown.err.find("there is no user 'nobody'") != std::string::npos);
+  CHECK(server.Admin({"group", "show", "12345"}).exit_code == 1);
+}
+
+TEST_CASE("a group of ten thousand is created in one command") {
+  SpawnedServer server;
+  std::string names;
+  for (int i = 0; i < 9'999; ++i) names += "user" + std::to_string(i) + "\n";
+  server.AdminOk({"user", "import", "-"}, names + "owner\n");
+  const auto created = json::parse(server.AdminOk(
+      {"--json", "group", "create", "All", "--owner", "owner", "--members-file", "-"}, names));
+  const auto shown = json::parse(
+      server.AdminOk({"--json", "group", "show", created.at("group_id").get<std::string>()}));
+  CHECK(shown.at("member_count") == 10'000);
+  CHECK(shown.at("members").size() == 10'000);
+}
+
+TEST_CASE("figures and channels are shown, for people and for programs") {
+  SpawnedServer server;
+  const auto stats = json::parse(server.AdminOk({"--json", "stats"}));
+  CHECK(stats.at("hongyan_sessions") == 0);
+  CHECK(stats.contains("hongyan_store_syncs_total"));
+  CHECK(server.AdminOk({"stats"}).find("sessions logged in") != std::string::npos);
+  const auto channels = json::parse(server.AdminOk({"--json", "channels"}));
+  CHECK(channels.size() >= 4);
+  CHECK(channels[0].at("state") == "live");
+  CHECK(server.AdminOk({"channel", "parked"}) == "nothing is parked\n");
+  CHECK(server.AdminOk({"channel", "retry", "0", "1"}) == "retried 0, applied 0\n");
+  const Outcome wrong = server.Admin({"channel", "retry", "0", "99"});
+  CHECK(wrong.exit_code == 1);
+  CHECK(wrong.err.find("numbered from 0 to 3") != std::string::npos);
+}
+
+TEST_CASE("hongyan-admin says what to do when it cannot do it") {
+  const Outcome help = Run({HONGYAN_ADMIN, "--help"});
+  CHECK(help.exit_code == 0);
+  CHECK(help.out.find("Examples:") != std::string::npos);
+  CHECK(Run({HONGYAN_ADMIN, "--version"}).out.rfind("hongyan-admin ", 0) == 0);
+  CHECK(Run({HONGYAN_ADMIN}).exit_code == 2);
+  CHECK(Run({HONGYAN_ADMIN, "user", "nonsense"}).exit_code == 2);
+  const Outcome nobody = Run({HONGYAN_ADMIN, "--socket", "/nonexistent.sock", "stats"});
+  CHECK(nobody.exit_code == 1);
+  CHECK(nobody.err.find("is hongyand running?") != std::string::npos);
+  const Outcome no_terminal = Run({HONGYAN_ADMIN, "user", "add", "anna"});
+  CHECK(no_terminal.exit_code == 1);
+  CHECK(no_terminal.err.find("--password-file") != std::string::npos);
+}
+
+TEST_CASE("a running server's store cannot be accepted, a healthy one at rest is") {
+  SpawnedServer server;
+  const Account anna = NewUser(server, "anna");
+  const Outcome running = server.Admin({"store", "accept"});
+  CHECK(running.exit_code == 1);
+  CHECK(running.err.find("hongyan-admin: ") == 0);
+  server.Terminate();
+  CHECK(server.Wait() == 0);
+  CHECK(server.AdminOk({"store", "accept"}).find("generation is 1") != std::string::npos);
+  server.Start();
+  RawClient client(server);
+  CHECK(Enter(client, anna).head() == int64_t{1} << 40);  // no seq is ever given twice
+}
+
+}  // namespace
+}  // namespace hongyan::integration
