@@ -46,7 +46,7 @@ TEST_CASE_TEMPLATE("a user is found by id with all it was stored with", Adapter,
   AccountStore& accounts = adapter.store().accounts();
   model::User anna = MakeUser(41, "anna");
   anna.disabled = true;
-  const model::User bert = MakeUser(42, std::string("b\0rt \xe9\xb8\xbf", 8));
+  const model::User bert = MakeUser(42, std::string("b\0rt \xff\xfe", 7));  // rules are above us
   CHECK(Commit(adapter.store(), [&](Batch& batch) {
           accounts.PutUser(batch, anna);
           accounts.PutUser(batch, bert);
@@ -72,14 +72,14 @@ TEST_CASE_TEMPLATE("a user's devices are listed by id and no one else's with the
                    ADAPTERS) {
   Adapter adapter;
   AccountStore& accounts = adapter.store().accounts();
-  const model::UserId user(500);
+  const model::UserId user(INT64_MAX - 1);
   const model::Device low = MakeDevice(0x01);
   const model::Device high = MakeDevice(0xf0);
   Commit(adapter.store(), [&](Batch& batch) {
     accounts.PutDevice(batch, user, high);
     accounts.PutDevice(batch, user, low);
-    accounts.PutDevice(batch, model::UserId(499), MakeDevice(0x55));
-    accounts.PutDevice(batch, model::UserId(501), MakeDevice(0x00));
+    accounts.PutDevice(batch, model::UserId(user.value - 1), MakeDevice(0x55));
+    accounts.PutDevice(batch, model::UserId(INT64_MAX), MakeDevice(0x00));
   });
 
   const auto devices = *accounts.ListDevices(user);
@@ -88,6 +88,7 @@ TEST_CASE_TEMPLATE("a user's devices are listed by id and no one else's with the
   CHECK(Same(devices[1], high));
   CHECK(Same(**accounts.FindDevice(user, high.id), high));
   CHECK_FALSE(accounts.FindDevice(model::UserId(499), high.id)->has_value());
+  CHECK(accounts.ListDevices(model::UserId(INT64_MAX))->size() == 1);
   CHECK(accounts.ListDevices(model::UserId(502))->empty());
 }
 

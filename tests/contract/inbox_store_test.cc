@@ -177,7 +177,7 @@ TEST_CASE_TEMPLATE("followers are listed by group and shard, groups by user", Ad
   Adapter adapter;
   const auto put = [&](Batch& batch, model::ShardId shard, int64_t group, int64_t user) {
     adapter.store().inboxes().PutFollower(batch, shard, GroupId(group),
-                                          {UserId(user), model::ConvSeq(user * 10), {}});
+                                          {UserId(user), model::ConvSeq(user % 1000 * 10), {}});
   };
   Commit(adapter.store(), [&](Batch& batch) {
     put(batch, 1, 256, 3);

@@ -155,6 +155,26 @@ TEST_CASE("a failed sync ends unknown, is not tried again, and the store opens a
   CHECK(HasUser(adapter.store(), 2) == second);
 }
 
+TEST_CASE("what was staged while the store was closed lands where it belongs once it is open again") {
+  RocksdbAdapter adapter;
+  MessageStore& store = adapter.store();
+  CommitUser(store, 1);
+  adapter.Break();
+  CHECK(CommitUser(store, 2) == CommitOutcome::kUnknown);
+  CHECK_FALSE(store.Reopen().ok());  // closed now
+  auto batch = store.NewBatch();
+  const InboxStore::Recipient recipient{model::UserId(7), model::Seq(1)};
+  store.inboxes().Append(*batch, {&recipient, 1}, model::Entry{});
+  store.channels().PutOutbox(*batch, {0, 1}, {1, 1, {"item"}});
+  store.accounts().PutUser(*batch, NumberedUser(3));
+  adapter.Heal();
+  REQUIRE(store.Reopen().ok());
+  CHECK(store.Commit(std::move(batch)) == CommitOutcome::kCommitted);
+  CHECK(*store.inboxes().LastSeq(model::UserId(7)) == model::Seq(1));
+  CHECK(*store.channels().OldestKept({0, 1}) == 1);
+  CHECK(HasUser(store, 3));
+}
+
 TEST_CASE("readers beside a failing and reopening store get answers or a clear error") {
   RocksdbAdapter adapter;
   MessageStore& store = adapter.store();

@@ -77,7 +77,15 @@ base::Result<void> Database::Open(IfMissing if_missing, Recovery recovery) {
   if (!status.ok()) return OpenError(options_.path, status);
   db_.reset(db);
   CHECK(handles.size() == tables_.size());
-  std::copy(handles.begin(), handles.end(), tables_.begin());
+  bool as_created = true;
+  for (size_t i = 0; i < tables_.size(); ++i) {
+    tables_[i] = handles[i];
+    as_created &= handles[i]->GetID() == i;
+  }
+  if (!as_created) {
+    CloseLocked();
+    return OpenError(options_.path, rocksdb::Status::InvalidArgument("its tables are not ours"));
+  }
   // Compactions give way to the threads that answer.
   db_->GetEnv()->LowerThreadPoolCPUPriority(rocksdb::Env::LOW);
   failed_.store(false, std::memory_order_release);
@@ -89,15 +97,21 @@ void Database::Close() {
   const bool had_failed = failed_.exchange(true, std::memory_order_acq_rel);  // no new readers
   const std::unique_lock lock(open_mutex_);
   if (db_ == nullptr) return;
+  const rocksdb::Status status = CloseLocked();
+  if (!status.ok() && !had_failed) {
+    LOG_WARN("store_close_failed path={} error=\"{}\"", options_.path, status.ToString());
+  }
+}
+
+rocksdb::Status Database::CloseLocked() {
   if (!options_.sync) db_->SyncWAL().PermitUncheckedError();
   for (auto*& handle : tables_) {
     db_->DestroyColumnFamilyHandle(handle);
     handle = nullptr;
   }
-  if (const auto status = db_->Close(); !status.ok() && !had_failed) {
-    LOG_WARN("store_close_failed path={} error=\"{}\"", options_.path, status.ToString());
-  }
+  const rocksdb::Status status = db_->Close();
   db_.reset();
+  return status;
 }
 
 rocksdb::Status Database::Write(rocksdb::WriteBatch* batch) {

@@ -14,6 +14,7 @@
 #include "storage/batch.h"
 #include "storage/rocksdb/keys.h"
 #include "storage/rocksdb/log_order.h"
+#include "storage/rocksdb/table_name.h"
 
 namespace hongyan::storage {
 
@@ -73,13 +74,15 @@ class Database {
   base::Result<bool> Get(Table table, const Key& key, Reach reach,
                          rocksdb::PinnableSlice* value) const;
 
-  rocksdb::ColumnFamilyHandle* table(Table table) const {
-    return tables_[static_cast<size_t>(table)];
+  // Where staged writes go; good whether the database is open or not.
+  rocksdb::ColumnFamilyHandle* name(Table table) const {
+    return &names_[static_cast<size_t>(table)];
   }
 
   int64_t syncs() const { return syncs_.load(std::memory_order_relaxed); }
 
  private:
+  rocksdb::Status CloseLocked();  // REQUIRES open_mutex_ held alone, db_ open
 
   const DatabaseOptions options_;
   std::shared_ptr<rocksdb::Cache> cache_;
@@ -88,6 +91,9 @@ class Database {
   std::unique_ptr<LogOrder> log_order_;  // outlives db_, which keeps a pointer
   std::unique_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, kTables> tables_{};
+  mutable std::array<TableName, kTables> names_{
+      TableName(Table::kRest), TableName(Table::kEntries), TableName(Table::kBodies),
+      TableName(Table::kReceipts), TableName(Table::kOutbox)};
   std::atomic<int64_t> syncs_{0};
 };
 

@@ -37,7 +37,7 @@ base::Result<std::vector<model::Device>> RocksdbAccountStore::ListDevices(
     model::UserId user) const {
   constexpr size_t kPrefixBytes = 1 + 8;
   auto scan = Scan::From(database_, Table::kRest, Key('d').Add(user),
-                         Key('d').Add(model::UserId(user.value + 1)));
+                         Key('d').Be64(static_cast<uint64_t>(user.value) + 1));
   if (!scan) return scan.error();
   std::vector<model::Device> devices;
   for (scan->ToFirst(); scan->at_row(); scan->Next()) {

@@ -13,7 +13,7 @@ void CheckStaged(const rocksdb::Status& status) {
 }  // namespace
 
 void RocksdbBatch::Put(Table table, const Key& key, const rocksdb::Slice& value) {
-  CheckStaged(writes_.Put(database_.table(table), key.slice(), value));
+  CheckStaged(writes_.Put(database_.name(table), key.slice(), value));
   ++records_;
 }
 
@@ -21,13 +21,13 @@ void RocksdbBatch::Put(Table table, const Key& key, const rocksdb::Slice& head,
                        const rocksdb::Slice& rest) {
   const rocksdb::Slice key_part = key.slice();
   const rocksdb::Slice parts[] = {head, rest};
-  CheckStaged(writes_.Put(database_.table(table), rocksdb::SliceParts(&key_part, 1),
+  CheckStaged(writes_.Put(database_.name(table), rocksdb::SliceParts(&key_part, 1),
                           rocksdb::SliceParts(parts, 2)));
   ++records_;
 }
 
 void RocksdbBatch::Delete(Table table, const Key& key) {
-  CheckStaged(writes_.Delete(database_.table(table), key.slice()));
+  CheckStaged(writes_.Delete(database_.name(table), key.slice()));
   ++records_;
 }
 

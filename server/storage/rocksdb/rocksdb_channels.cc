@@ -112,7 +112,7 @@ void RocksdbChannelStore::StageTrims(rocksdb::WriteBatch* writes) {
     if (trim.staged != 0 && now_ns - trim.staged_ns < kTrimIntervalNs) continue;
     // Ranges that do not overlap: nested ones would cost the square of their number.
     CHECK(writes
-              ->DeleteRange(database_.table(Table::kOutbox),
+              ->DeleteRange(database_.name(Table::kOutbox),
                             OutboxKey(channel, trim.staged + 1).slice(),
                             OutboxKey(channel, trim.wanted + 1).slice())
               .ok());
