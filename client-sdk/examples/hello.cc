@@ -2,8 +2,8 @@
 //
 //   HONGYAN_PASSWORD=... hello 127.0.0.1:7460 anna bert
 //
-// writes "hello" from anna to bert and prints anna's messages for ten seconds; run it twice the other way
-// round to see both. What was received is remembered in ./hello-anna.
+// writes "hello" from anna to bert and prints anna's messages for ten seconds; run it twice the
+// other way round to see both. What was received is remembered in ./hello-anna.
 #include <hongyan/client.h>
 
 #include <chrono>
@@ -49,7 +49,9 @@ int main(int argc, char** argv) {
   }
   const auto me = (*client)->GetStatus().me;
   const auto sent =
-      (*client)->Send(hongyan::Conversation::Between(me.id, peer->id), hongyan::Text{"hello"}).get();
+      (*client)
+          ->Send(hongyan::Conversation::Between(me.id, peer->id), hongyan::Text{"hello"})
+          .get();
   std::cout << (sent.ok() ? "stored by the server\n" : sent.error().text + "\n");
   std::this_thread::sleep_for(std::chrono::seconds(10));
   return sent.ok() ? 0 : 1;

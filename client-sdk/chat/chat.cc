@@ -1,0 +1,577 @@
+#include "client-sdk/chat/chat.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <utility>
+
+#include "client-sdk/chat/words.h"
+
+namespace hongyan::chat {
+namespace {
+
+constexpr uint32_t kHistoryAtOpening = 10;
+constexpr uint32_t kHistoryDefault = 20;
+constexpr size_t kSendsAhead = 500;
+constexpr int64_t kCopiesWithinMs = 3'000;
+constexpr size_t kMaxEchoed = 10'000;
+
+int64_t NowMs() {
+  using namespace std::chrono;
+  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+// Words of a command; "two words" in quotes are one.
+std::vector<std::string> Arguments(const std::string& line) {
+  std::vector<std::string> words;
+  bool quoted = false;
+  bool in_word = false;
+  for (const char c : line) {
+    if (c == '"') {
+      quoted = !quoted;
+      if (!in_word) words.emplace_back();
+      in_word = true;
+    } else if (!quoted && (c == ' ' || c == '\t')) {
+      in_word = false;
+    } else {
+      if (!in_word) words.emplace_back();
+      in_word = true;
+      words.back() += c;
+    }
+  }
+  return words;
+}
+
+}  // namespace
+
+const std::vector<Chat::Command>& Chat::Commands() {
+  static const std::vector<Command> commands = {
+      {"/to", "/to NAME                  talk to a person", &Chat::To},
+      {"/group", "/group ID-OR-NAME         talk in a group", &Chat::ToGroup},
+      {"/list", "/list                     conversations, with what is unread", &Chat::List},
+      {"/groups", "/groups                   the groups you are in", &Chat::Groups},
+      {"/new", "/new NAME MEMBER...       make a group; a name of several words in \"quotes\"",
+       &Chat::New},
+      {"/add", "/add NAME...              add people to the open group", &Chat::AddMembers},
+      {"/remove", "/remove NAME...           remove people from the open group",
+       &Chat::RemoveMembers},
+      {"/leave", "/leave                    leave the open group", &Chat::Leave},
+      {"/history", "/history [COUNT]          earlier messages here", &Chat::History},
+      {"/members", "/members                  who is in the open group", &Chat::Members},
+      {"/who", "/who                      you, and the state of the connection", &Chat::Who},
+      {"/help", "/help                     this list; a message that begins with / is written //",
+       &Chat::Help},
+      {"/quit", "/quit                     leave; what is not sent yet is kept", &Chat::Quit}};
+  return commands;
+}
+
+Chat::Chat(Mailbox& mailbox, View& view, Style style, std::string list_path)
+    : mailbox_(mailbox),
+      view_(view),
+      style_(style),
+      list_path_(std::move(list_path)),
+      names_(mailbox) {}
+
+void Chat::Attach(Client* client) {
+  client_ = client;
+  names_.Attach(client);
+  const Status status = client->GetStatus();
+  if (status.me.id) {
+    names_.set_me(status.me.id);
+    names_.Learn(status.me.id, status.me.name);
+  }
+  Load();
+  RunLines();
+}
+
+Events Chat::MakeEvents() {
+  Events events;
+  events.on_connected = [this](const Connected& connected) {
+    mailbox_.Put([this, connected] {
+      names_.set_me(connected.me.id);
+      names_.Learn(connected.me.id, connected.me.name);
+      view_.Connected(connected.me.name);
+    });
+  };
+  events.on_disconnected = [this](const Error& why, int64_t retry_in_ms) {
+    mailbox_.Put([this, why, retry_in_ms] { view_.Disconnected(why.text, retry_in_ms); });
+  };
+  events.on_stopped = [this](StopReason, const std::string& text) {
+    mailbox_.Put([this, text] {
+      view_.Problem(text);
+      exit_code_ = kExitStopped;
+    });
+  };
+  events.on_message = [this](const Message& message) {
+    mailbox_.Put([this, message] { OnMessage(message); });
+  };
+  events.on_synced = [this] { mailbox_.Put([this] { synced_ = true; }); };
+  events.on_truncated = [this] {
+    mailbox_.Put([this] {
+      view_.Problem("older messages are no longer in the inbox: /history shows them");
+    });
+  };
+  events.on_sent = [this](int64_t number, const Conversation& to, const Result<Sent>& result) {
+    mailbox_.Put([this, number, to, result] { OnSent(number, to, result); });
+  };
+  events.on_problem = [this](const Error& error) {
+    mailbox_.Put([this, text = error.text] { view_.Problem(text); });
+  };
+  return events;
+}
+
+// ---- lines ----
+
+void Chat::Input(std::string line) {
+  if (line.empty()) return;
+  lines_.push_back(std::move(line));
+  RunLines();
+}
+
+void Chat::RunLines() {
+  while (!busy_ && !over() && client_ != nullptr && !lines_.empty() &&
+         sends_.size() < kSendsAhead) {
+    const bool command = lines_.front()[0] == '/' && lines_.front().substr(0, 2) != "//";
+    // A program's lines happen in their order: who writes and then leaves has written.
+    if (command && style_ == Style::kProgram && !sends_.empty()) return;
+    const std::string line = std::move(lines_.front());
+    lines_.pop_front();
+    if (command) {
+      RunCommand(line);
+    } else {
+      Say(line[0] == '/' ? line.substr(1) : line);
+    }
+  }
+}
+
+void Chat::RunCommand(const std::string& line) {
+  const std::vector<std::string> words = Arguments(line);
+  for (const Command& command : Commands()) {
+    if (words[0] != command.name) continue;
+    (this->*command.run)(words);
+    return;
+  }
+  Fail("no such command: " + words[0] + "; /help lists them");
+}
+
+void Chat::Fail(const std::string& text) {
+  failed_ = true;
+  view_.Problem(text);
+}
+
+template <class T>
+Callback<T> Chat::Answer(std::function<void(const Result<T>&)> then) {
+  busy_ = true;
+  return [this, then = std::move(then)](Result<T> result) {
+    mailbox_.Put([this, then, result = std::move(result)] {
+      busy_ = false;
+      then(result);
+      RunLines();
+    });
+  };
+}
+
+void Chat::Say(const std::string& text) {
+  if (!here_) {
+    Fail("nobody to write to: /to NAME or /group ID comes first");
+    return;
+  }
+  const int64_t number = client_->Send(*here_, Text{text}, nullptr);
+  sends_[number] = {*here_, text};
+  if (style_ == Style::kPerson) {
+    ShownMessage shown;
+    shown.where = names_.LabelOf(*here_);
+    shown.time_ms = NowMs();
+    shown.text = text;
+    shown.own = shown.here = true;
+    view_.Show(shown);
+  }
+}
+
+void Chat::OnSent(int64_t number, const Conversation& to, const Result<Sent>& result) {
+  const auto at = sends_.find(number);
+  const bool ours =
+      at != sends_.end();  // else of an earlier run: it is shown when it comes by sync
+  const std::string text = ours ? at->second.second : "a message of an earlier run";
+  if (ours) sends_.erase(at);
+  last_sent_ms_ = NowMs();
+  if (result.ok() && ours) {
+    echoed_.insert({to, result->conv_seq});
+    if (echoed_.size() > kMaxEchoed) echoed_.erase(echoed_.begin());
+  }
+  names_.InLine(to, {}, [this, to, text, result] {
+    if (result.ok()) {
+      view_.Sent(names_.LabelOf(to), result->conv_seq, result->time_ms);
+    } else {
+      failed_ = true;
+      view_.NotSent(names_.LabelOf(to), text, result.error().text);
+    }
+  });
+  RunLines();
+}
+
+// ---- messages that come ----
+
+std::vector<UserId> Chat::UsersIn(const Message& message) {
+  std::vector<UserId> users = {message.sender};
+  if (const auto* changed = std::get_if<MembersChanged>(&message.body)) {
+    users.push_back(changed->actor);
+    users.insert(users.end(), changed->added.begin(), changed->added.end());
+    users.insert(users.end(), changed->removed.begin(), changed->removed.end());
+  } else if (const auto* created = std::get_if<GroupCreated>(&message.body)) {
+    users.push_back(created->creator);
+  }
+  return users;
+}
+
+void Chat::OnMessage(const Message& message) {
+  const bool here = here_ == message.conversation;
+  Open& open = conversations_[message.conversation];
+  open.last_ms = std::max(open.last_ms, message.time_ms);
+  const bool system = std::holds_alternative<MembersChanged>(message.body) ||
+                      std::holds_alternative<GroupCreated>(message.body);
+  if (!message.own && !here && !system) ++open.unread;
+  if (message.own && echoed_.erase({message.conversation, message.conv_seq}) > 0) return;
+  Display(message, false);
+}
+
+void Chat::Display(const Message& message, bool from_history) {
+  names_.InLine(message.conversation, UsersIn(message), [this, message, from_history] {
+    ShownMessage shown;
+    shown.where = names_.LabelOf(message.conversation);
+    shown.conv_seq = message.conv_seq;
+    shown.by_server = !message.sender || std::holds_alternative<MembersChanged>(message.body) ||
+                      std::holds_alternative<GroupCreated>(message.body);
+    if (!shown.by_server) shown.sender = names_.NameOf(message.sender);
+    shown.time_ms = message.time_ms;
+    shown.text = TextOf(message);
+    shown.own = message.own;
+    shown.here = here_ == message.conversation;
+    shown.from_history = from_history;
+    view_.Show(shown);
+    ShowPrompt();
+  });
+}
+
+std::string Chat::TextOf(const Message& message) const {
+  if (message.gone) return "[no longer kept]";
+  if (message.recalled) return "[recalled]";
+  const auto names = [this](const std::vector<UserId>& users, int count) {
+    std::string text;
+    for (const UserId user : users) text += (text.empty() ? "" : ", ") + names_.NameOf(user);
+    const int more = count - static_cast<int>(users.size());
+    return more > 0 ? text + " and " + std::to_string(more) + " more" : text;
+  };
+  if (const auto* text = std::get_if<Text>(&message.body)) return text->text;
+  if (const auto* media = std::get_if<Media>(&message.body)) {
+    static constexpr const char* kKinds[] = {"image", "voice", "video", "file"};
+    return std::string("[") + kKinds[static_cast<int>(media->kind)] + " " +
+           (media->name.empty() ? media->url : media->name + " " + media->url) + "]";
+  }
+  if (const auto* custom = std::get_if<Custom>(&message.body)) {
+    return "[" + custom->type + ", " + std::to_string(custom->data.size()) + " bytes]";
+  }
+  if (const auto* created = std::get_if<GroupCreated>(&message.body)) {
+    const std::string who =
+        created->creator ? names_.NameOf(created->creator) : "the administrator";
+    return who + " made the group " + created->name + " with " + std::to_string(created->members) +
+           " members";
+  }
+  if (const auto* changed = std::get_if<MembersChanged>(&message.body)) {
+    const std::string who = changed->actor ? names_.NameOf(changed->actor) : "the administrator";
+    if (changed->removed_count == 1 && changed->added_count == 0 && !changed->removed.empty() &&
+        changed->removed[0] == changed->actor) {
+      return who + " left";
+    }
+    std::string text = who;
+    if (changed->added_count > 0) text += " added " + names(changed->added, changed->added_count);
+    if (changed->added_count > 0 && changed->removed_count > 0) text += " and";
+    if (changed->removed_count > 0)
+      text += " removed " + names(changed->removed, changed->removed_count);
+    return text;
+  }
+  return "[a message this program does not know]";
+}
+
+// ---- where one is ----
+
+int Chat::UnreadElsewhere() const {
+  int unread = 0;
+  for (const auto& [conversation, open] : conversations_) {
+    if (here_ != conversation) unread += open.unread;
+  }
+  return unread;
+}
+
+void Chat::ShowPrompt() {
+  view_.Opened(here_ ? names_.LabelOf(*here_) : Label{}, UnreadElsewhere());
+}
+
+void Chat::OpenConversation(const Conversation& conversation, bool show_history) {
+  here_ = conversation;
+  conversations_[conversation].unread = 0;
+  ShowPrompt();
+  if (show_history && style_ == Style::kPerson) ShowHistory(kHistoryAtOpening);
+}
+
+// ---- the end ----
+
+bool Chat::idle() const {
+  // The copies of what was sent come back within moments; they belong to this run, not to the next.
+  const bool copies = echoed_.empty() || NowMs() - last_sent_ms_ > kCopiesWithinMs;
+  return copies && lines_.empty() && !busy_ && sends_.empty() && synced_ && names_.line_empty() &&
+         client_->GetStatus().unsent == 0;
+}
+
+std::string Chat::WhatIsMissing() const {
+  if (!synced_)
+    return "the server could not be reached in time; what was not sent is kept and leaves the next "
+           "time";
+  const size_t unsent = client_->GetStatus().unsent;
+  if (unsent > 0) {
+    return std::to_string(unsent) +
+           " messages were not accepted in time; they are kept and leave the next time";
+  }
+  return "the server did not answer in time";
+}
+
+void Chat::Finish() {
+  if (!over()) exit_code_ = failed_ && style_ == Style::kProgram ? kExitFailed : kExitOk;
+}
+
+// The list of conversations: "A <tab> B <tab> unread <tab> time <tab> title", one per line.
+void Chat::Save() {
+  if (!names_.me()) return;
+  const std::string fresh = list_path_ + ".new";
+  {
+    std::ofstream out(fresh, std::ios::trunc);
+    for (const auto& [conversation, open] : conversations_) {
+      out << conversation.a << '\t' << conversation.b << '\t' << open.unread << '\t' << open.last_ms
+          << '\t' << Escaped(names_.LabelOf(conversation).title) << '\n';
+    }
+    if (!out) return;  // only comfort is lost
+  }
+  (void)std::rename(fresh.c_str(), list_path_.c_str());
+}
+
+void Chat::Load() {
+  std::ifstream in(list_path_);
+  Conversation conversation;
+  Open open;
+  std::string title;
+  while (in >> conversation.a >> conversation.b >> open.unread >> open.last_ms) {
+    in.ignore(1);
+    if (!std::getline(in, title)) return;
+    conversations_[conversation] = open;
+    if (title.empty() || title.find('\\') != std::string::npos) continue;
+    if (conversation.is_group()) {
+      names_.Learn(conversation.group(), title);
+    } else if (names_.me()) {
+      names_.Learn(conversation.peer_of(names_.me()), title);
+    }
+  }
+}
+
+// ---- commands ----
+
+void Chat::FindAll(std::vector<std::string> names, std::function<void(std::vector<UserId>)> then) {
+  struct Search {
+    std::vector<UserId> found;
+    size_t left;
+    std::string missing;
+  };
+  auto search =
+      std::make_shared<Search>(Search{std::vector<UserId>(names.size()), names.size(), {}});
+  busy_ = true;
+  for (size_t i = 0; i < names.size(); ++i) {
+    client_->FindUser(names[i], [this, search, then, i, name = names[i]](Result<User> user) {
+      mailbox_.Put([this, search, then, i, name, user = std::move(user)] {
+        if (user.ok()) {
+          names_.Learn(user->id, user->name);
+          search->found[i] = user->id;
+        } else {
+          search->missing +=
+              (search->missing.empty() ? "" : "; ") + name + ": " + user.error().text;
+        }
+        if (--search->left > 0) return;
+        busy_ = false;
+        if (search->missing.empty()) {
+          then(search->found);
+        } else {
+          Fail(search->missing);
+        }
+        RunLines();
+      });
+    });
+  }
+}
+
+void Chat::To(const std::vector<std::string>& words) {
+  if (words.size() != 2) return Fail("usage: /to NAME");
+  const UserId known = names_.FindKnown(words[1]);
+  if (known && names_.me())
+    return OpenConversation(Conversation::Between(names_.me(), known), true);
+  FindAll({words[1]}, [this](const std::vector<UserId>& found) {
+    OpenConversation(Conversation::Between(names_.me(), found[0]), true);
+  });
+}
+
+void Chat::ToGroup(const std::vector<std::string>& words) {
+  if (words.size() != 2) return Fail("usage: /group ID-OR-NAME; /groups lists them");
+  const std::string& word = words[1];
+  const bool digits = word.size() < 20 && word.find_first_not_of("0123456789") == std::string::npos;
+  const GroupId known = digits ? GroupId{} : names_.FindKnownGroup(word);
+  if (known) return OpenConversation(Conversation::Of(known), true);
+  if (!digits) {
+    ListGroupsFrom({}, {}, [this, word](const std::vector<Group>& groups) {
+      for (const Group& group : groups) names_.Learn(group.id, group.name);
+      const GroupId found = names_.FindKnownGroup(word);
+      if (!found) return Fail("you are in no group called " + word + "; /groups lists them");
+      OpenConversation(Conversation::Of(found), true);
+    });
+    return;
+  }
+  const GroupId id{std::strtoll(word.c_str(), nullptr, 10)};
+  client_->GetGroup(id, Answer<Group>([this](const Result<Group>& group) {
+                      if (!group.ok()) return Fail(group.error().text);
+                      names_.Learn(group->id, group->name);
+                      OpenConversation(Conversation::Of(group->id), true);
+                    }));
+}
+
+void Chat::New(const std::vector<std::string>& words) {
+  if (words.size() < 2) return Fail("usage: /new NAME MEMBER...");
+  const std::string name = words[1];
+  const auto create = [this, name](const std::vector<UserId>& members) {
+    client_->CreateGroup(
+        name, members, Answer<GroupChange>([this, name, members](const Result<GroupChange>& made) {
+          if (!made.ok()) return Fail(made.error().text);
+          names_.Learn(made->group, name);
+          view_.Groups({{made->group, name, names_.me(), made->time_ms,
+                         static_cast<int64_t>(members.size()) + 1}});
+          OpenConversation(Conversation::Of(made->group), false);
+        }));
+  };
+  if (words.size() == 2) return create({});
+  FindAll({words.begin() + 2, words.end()}, create);
+}
+
+bool Chat::NeedGroup() {
+  if (here_ && here_->is_group()) return true;
+  Fail("this needs an open group: /group ID comes first");
+  return false;
+}
+
+void Chat::ChangeMembers(const std::vector<std::string>& words, bool add) {
+  if (!NeedGroup()) return;
+  if (words.size() < 2) return Fail("usage: " + words[0] + " NAME...");
+  FindAll({words.begin() + 1, words.end()},
+          [this, add, group = here_->group()](const std::vector<UserId>& found) {
+            const std::vector<UserId> nobody;
+            client_->ChangeMembers(group, add ? found : nobody, add ? nobody : found,
+                                   Answer<GroupChange>([this](const Result<GroupChange>& changed) {
+                                     if (!changed.ok()) return Fail(changed.error().text);
+                                     if (changed->conv_seq == 0) view_.Note("nothing to change");
+                                   }));
+          });
+}
+
+void Chat::AddMembers(const std::vector<std::string>& words) { ChangeMembers(words, true); }
+void Chat::RemoveMembers(const std::vector<std::string>& words) { ChangeMembers(words, false); }
+
+void Chat::Leave(const std::vector<std::string>&) {
+  if (!NeedGroup()) return;
+  client_->LeaveGroup(here_->group(), Answer<GroupChange>([this](const Result<GroupChange>& left) {
+                        if (!left.ok()) return Fail(left.error().text);
+                        view_.Note("left");
+                        here_.reset();
+                        ShowPrompt();
+                      }));
+}
+
+void Chat::ShowHistory(uint32_t count) {
+  HistoryQuery query;
+  query.conversation = *here_;
+  query.limit = count;
+  client_->History(query, Answer<Page<Message>>([this](const Result<Page<Message>>& page) {
+                     if (!page.ok()) return Fail(page.error().text);
+                     for (auto at = page->items.rbegin(); at != page->items.rend(); ++at)
+                       Display(*at, true);
+                   }));
+}
+
+void Chat::History(const std::vector<std::string>& words) {
+  if (!here_) return Fail("no conversation is open: /to NAME or /group ID comes first");
+  const long count =
+      words.size() > 1 ? std::strtol(words[1].c_str(), nullptr, 10) : long{kHistoryDefault};
+  if (count < 1 || count > 1000) return Fail("usage: /history [COUNT], at most 1000");
+  ShowHistory(static_cast<uint32_t>(count));
+}
+
+void Chat::ListMembersFrom(UserId after, std::vector<Member> so_far) {
+  const Conversation where = *here_;
+  client_->ListMembers(
+      where.group(), after, 0,
+      Answer<Page<Member>>([this, where, so_far](const Result<Page<Member>>& page) {
+        if (!page.ok()) return Fail(page.error().text);
+        std::vector<Member> all = so_far;
+        all.insert(all.end(), page->items.begin(), page->items.end());
+        if (page->more && !page->items.empty()) return ListMembersFrom(all.back().id, all);
+        view_.Members(names_.LabelOf(where), all);
+      }));
+}
+
+void Chat::Members(const std::vector<std::string>&) {
+  if (NeedGroup()) ListMembersFrom({}, {});
+}
+
+void Chat::ListGroupsFrom(GroupId after, std::vector<Group> so_far,
+                          std::function<void(std::vector<Group>)> then) {
+  client_->ListGroups(after, 0,
+                      Answer<Page<Group>>([this, so_far, then](const Result<Page<Group>>& page) {
+                        if (!page.ok()) return Fail(page.error().text);
+                        std::vector<Group> all = so_far;
+                        all.insert(all.end(), page->items.begin(), page->items.end());
+                        if (page->more && !page->items.empty())
+                          return ListGroupsFrom(all.back().id, all, then);
+                        then(all);
+                      }));
+}
+
+void Chat::Groups(const std::vector<std::string>&) {
+  ListGroupsFrom({}, {}, [this](const std::vector<Group>& groups) {
+    for (const Group& group : groups) names_.Learn(group.id, group.name);
+    view_.Groups(groups);
+  });
+}
+
+void Chat::List(const std::vector<std::string>&) {
+  std::vector<std::pair<int64_t, ChatLine>> lines;
+  for (const auto& [conversation, open] : conversations_) {
+    lines.push_back(
+        {open.last_ms, {names_.LabelOf(conversation), open.unread, here_ == conversation}});
+  }
+  std::stable_sort(lines.begin(), lines.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::vector<ChatLine> sorted;
+  for (auto& [time, line] : lines) sorted.push_back(std::move(line));
+  view_.Chats(sorted);
+}
+
+void Chat::Who(const std::vector<std::string>&) {
+  const Status status = client_->GetStatus();
+  view_.Note("you are " +
+             (status.me.name.empty() ? std::string("not logged in yet") : status.me.name) + ", " +
+             (status.connected ? "connected" : "offline") + ", " + std::to_string(status.unsent) +
+             " messages not sent yet");
+}
+
+void Chat::Help(const std::vector<std::string>&) {
+  for (const Command& command : Commands()) view_.Note(command.usage);
+}
+
+void Chat::Quit(const std::vector<std::string>&) { Finish(); }
+
+}  // namespace hongyan::chat

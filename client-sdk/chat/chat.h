@@ -1,0 +1,128 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "client-sdk/chat/mailbox.h"
+#include "client-sdk/chat/names.h"
+#include "client-sdk/chat/view.h"
+#include "hongyan/client.h"
+
+namespace hongyan::chat {
+
+enum class Style { kPerson, kProgram };  // who types
+
+// Exit codes of hongyan-chat.
+constexpr int kExitOk = 0;
+constexpr int kExitFailed = 1;  // a message was refused, a command failed
+constexpr int kExitUsage = 2;
+constexpr int kExitUnreachable =
+    3;                           // not everything left in time; it is kept and leaves the next time
+constexpr int kExitStopped = 4;  // the login was refused or the session ended for good
+
+// What the program does with lines typed and messages received. One line is carried out after the
+// other. Main thread; the client's events come through the mailbox.
+class Chat {
+ public:
+  Chat(Mailbox& mailbox, View& view, Style style, std::string list_path);
+
+  Events MakeEvents();
+  void Attach(Client* client);
+
+  // A line typed: a command (/help lists them) or a message for the open conversation.
+  void Input(std::string line);
+  void InputEnded() { input_ended_ = true; }
+
+  // Lines and messages that wait; a program that writes faster than the server reads is read no
+  // faster.
+  size_t backlog() const { return lines_.size() + sends_.size(); }
+
+  bool over() const { return exit_code_.has_value(); }
+  int exit_code() const { return exit_code_.value_or(kExitOk); }
+
+  // With the input at its end: everything that was asked for is done.
+  bool idle() const;
+  std::string WhatIsMissing() const;
+  void Finish();  // as /quit
+  void Save();    // the list of conversations
+
+ private:
+  struct Open {
+    int unread = 0;
+    int64_t last_ms = 0;
+  };
+  struct Command {
+    const char* name;
+    const char* usage;
+    void (Chat::*run)(const std::vector<std::string>& words);
+  };
+  static const std::vector<Command>& Commands();
+
+  void RunLines();
+  void RunCommand(const std::string& line);
+  void Say(const std::string& text);
+  void To(const std::vector<std::string>& words);
+  void ToGroup(const std::vector<std::string>& words);
+  void New(const std::vector<std::string>& words);
+  void AddMembers(const std::vector<std::string>& words);
+  void RemoveMembers(const std::vector<std::string>& words);
+  void Leave(const std::vector<std::string>& words);
+  void History(const std::vector<std::string>& words);
+  void Members(const std::vector<std::string>& words);
+  void Groups(const std::vector<std::string>& words);
+  void List(const std::vector<std::string>& words);
+  void Who(const std::vector<std::string>& words);
+  void Help(const std::vector<std::string>& words);
+  void Quit(const std::vector<std::string>& words);
+
+  // Runs `then` on the main thread with the result, and after it the next line.
+  template <class T>
+  Callback<T> Answer(std::function<void(const Result<T>&)> then);
+  void FindAll(std::vector<std::string> names, std::function<void(std::vector<UserId>)> then);
+  void OpenConversation(const Conversation& conversation, bool show_history);
+  void ShowHistory(uint32_t count);
+  void ListMembersFrom(UserId after, std::vector<Member> so_far);
+  void ListGroupsFrom(GroupId after, std::vector<Group> so_far,
+                      std::function<void(std::vector<Group>)> then);
+  void ChangeMembers(const std::vector<std::string>& words, bool add);
+  bool NeedGroup();
+  void Fail(const std::string& text);
+
+  void OnMessage(const Message& message);
+  void OnSent(int64_t number, const Conversation& to, const Result<Sent>& result);
+  void Display(const Message& message, bool from_history);
+  std::string TextOf(const Message& message) const;
+  static std::vector<UserId> UsersIn(const Message& message);
+  void ShowPrompt();
+  int UnreadElsewhere() const;
+  void Load();
+
+  Mailbox& mailbox_;
+  View& view_;
+  const Style style_;
+  const std::string list_path_;
+  Client* client_ = nullptr;
+  Names names_;
+  std::map<Conversation, Open> conversations_;
+  std::optional<Conversation> here_;
+  std::deque<std::string> lines_;
+  bool busy_ = false;  // a command waits for the server
+  bool input_ended_ = false;
+  bool synced_ = false;
+  bool failed_ = false;
+  int64_t last_sent_ms_ = 0;
+  std::optional<int> exit_code_;
+  std::map<int64_t, std::pair<Conversation, std::string>>
+      sends_;  // by number, until their fate is known
+  std::set<std::pair<Conversation, int64_t>>
+      echoed_;  // shown when typed: not again when they come back
+};
+
+}  // namespace hongyan::chat
