@@ -198,6 +198,7 @@ void Chat::OnSent(int64_t number, const Conversation& to, const Result<Sent>& re
   if (ours) sends_.erase(at);
   last_sent_ms_ = NowMs();
   if (result.ok() && ours) {
+    first_shown_.try_emplace(to, result->conv_seq);
     echoed_.insert({to, result->conv_seq});
     if (echoed_.size() > kMaxEchoed) echoed_.erase(echoed_.begin());
   }
@@ -234,6 +235,7 @@ void Chat::OnMessage(const Message& message) {
                       std::holds_alternative<GroupCreated>(message.body);
   if (!message.own && !here && !system) ++open.unread;
   if (message.own && echoed_.erase({message.conversation, message.conv_seq}) > 0) return;
+  first_shown_.try_emplace(message.conversation, message.conv_seq);
   Display(message, false);
 }
 
@@ -313,7 +315,10 @@ void Chat::OpenConversation(const Conversation& conversation, bool show_history)
   here_ = conversation;
   conversations_[conversation].unread = 0;
   ShowPrompt();
-  if (show_history && style_ == Style::kPerson) ShowHistory(kHistoryAtOpening);
+  if (show_history && style_ == Style::kPerson) {
+    const auto shown = first_shown_.find(conversation);
+    ShowHistory(kHistoryAtOpening, shown == first_shown_.end() ? 0 : shown->second);
+  }
 }
 
 // ---- the end ----
@@ -339,6 +344,31 @@ std::string Chat::WhatIsMissing() const {
 
 void Chat::Finish() {
   if (!over()) exit_code_ = failed_ && style_ == Style::kProgram ? kExitFailed : kExitOk;
+}
+
+std::string Chat::Complete(const std::string& before) const {
+  const size_t space = before.rfind(' ');
+  const std::string word = space == std::string::npos ? before : before.substr(space + 1);
+  if (word.empty() || before[0] != '/') return {};
+  std::vector<std::string> candidates;
+  if (space == std::string::npos) {
+    for (const Command& command : Commands()) candidates.emplace_back(command.name);
+  } else {
+    candidates = names_.AllKnown();
+  }
+  std::optional<std::string> common;
+  for (const std::string& candidate : candidates) {
+    if (candidate.compare(0, word.size(), word) != 0) continue;
+    if (!common) {
+      common = candidate + " ";
+      continue;
+    }
+    size_t same = 0;
+    while (same < candidate.size() && same < common->size() && candidate[same] == (*common)[same])
+      ++same;
+    common->resize(same);
+  }
+  return common ? common->substr(word.size()) : std::string();
 }
 
 // The list of conversations: "A <tab> B <tab> unread <tab> time <tab> title", one per line.
@@ -491,10 +521,11 @@ void Chat::Leave(const std::vector<std::string>&) {
                       }));
 }
 
-void Chat::ShowHistory(uint32_t count) {
+void Chat::ShowHistory(uint32_t count, int64_t before) {
   HistoryQuery query;
   query.conversation = *here_;
   query.limit = count;
+  query.before = before;
   client_->History(query, Answer<Page<Message>>([this](const Result<Page<Message>>& page) {
                      if (!page.ok()) return Fail(page.error().text);
                      for (auto at = page->items.rbegin(); at != page->items.rend(); ++at)
@@ -507,7 +538,7 @@ void Chat::History(const std::vector<std::string>& words) {
   const long count =
       words.size() > 1 ? std::strtol(words[1].c_str(), nullptr, 10) : long{kHistoryDefault};
   if (count < 1 || count > 1000) return Fail("usage: /history [COUNT], at most 1000");
-  ShowHistory(static_cast<uint32_t>(count));
+  ShowHistory(static_cast<uint32_t>(count), 0);
 }
 
 void Chat::ListMembersFrom(UserId after, std::vector<Member> so_far) {

@@ -51,7 +51,12 @@ class Chat {
   bool idle() const;
   std::string WhatIsMissing() const;
   void Finish();  // as /quit
-  void Save();    // the list of conversations
+
+  // What Tab adds to the words before the cursor: the rest of a command or of a name, as far as it
+  // is sure.
+  std::string Complete(const std::string& before) const;
+
+  void Save();  // the list of conversations
 
  private:
   struct Open {
@@ -87,7 +92,7 @@ class Chat {
   Callback<T> Answer(std::function<void(const Result<T>&)> then);
   void FindAll(std::vector<std::string> names, std::function<void(std::vector<UserId>)> then);
   void OpenConversation(const Conversation& conversation, bool show_history);
-  void ShowHistory(uint32_t count);
+  void ShowHistory(uint32_t count, int64_t before);
   void ListMembersFrom(UserId after, std::vector<Member> so_far);
   void ListGroupsFrom(GroupId after, std::vector<Group> so_far,
                       std::function<void(std::vector<Group>)> then);
@@ -120,7 +125,8 @@ class Chat {
   int64_t last_sent_ms_ = 0;
   std::optional<int> exit_code_;
   std::map<int64_t, std::pair<Conversation, std::string>>
-      sends_;  // by number, until their fate is known
+      sends_;                                    // by number, until their fate is known
+  std::map<Conversation, int64_t> first_shown_;  // conv_seq; history need not show it again
   std::set<std::pair<Conversation, int64_t>>
       echoed_;  // shown when typed: not again when they come back
 };

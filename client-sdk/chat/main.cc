@@ -282,6 +282,11 @@ int Converse(Settings settings) {
     view = std::make_unique<PipeView>();
   }
   Chat chat(mailbox, *view, person ? Style::kPerson : Style::kProgram, settings.store + "/chats");
+  if (terminal != nullptr) {
+    terminal->editor().complete = [&chat](const std::string& before) {
+      return chat.Complete(before);
+    };
+  }
   if (!settings.to.empty()) chat.Input("/to \"" + settings.to + "\"");
   if (!settings.group.empty()) chat.Input("/group \"" + settings.group + "\"");
   if (!settings.once.empty())

@@ -24,6 +24,13 @@ GroupId Names::FindKnownGroup(const std::string& name) const {
   return {};
 }
 
+std::vector<std::string> Names::AllKnown() const {
+  std::vector<std::string> names;
+  for (const auto& [id, name] : users_) names.push_back(name);
+  for (const auto& [id, name] : groups_) names.push_back(name);
+  return names;
+}
+
 void Names::InLine(const Conversation& conversation, std::vector<UserId> users,
                    std::function<void()> show) {
   if (!conversation.is_group()) users.push_back(conversation.peer_of(me_));

@@ -27,6 +27,7 @@ class Names {
   const std::string* Known(UserId user) const;
   // By name, among what is known; 0 = not.
   UserId FindKnown(const std::string& name) const;
+  std::vector<std::string> AllKnown() const;
   GroupId FindKnownGroup(const std::string& name) const;
 
   // Runs `show` when the names are known or cannot be had, after everything that was put in line
