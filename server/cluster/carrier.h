@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "model/ids.h"
 #include "model/item.h"
-#include "storage/channel_store.h"
 
 namespace hongyan::cluster {
 
@@ -21,7 +21,7 @@ struct TravellingItem {
 // Consecutive items of one channel; none = a hello, by which the ends meet (SHARDS section 2): it names the
 // meeting, the target answers with what it has applied, the source compares and only then sends items.
 struct ChannelItems {
-  storage::ChannelId channel;
+  model::ChannelId channel;
   uint64_t meeting = 0;      // drawn by the source; items of another meeting are not taken
   uint64_t incarnation = 0;  // of the source
   int64_t oldest_kept = 0;   // first number still in the source's outbox; head + 1 where it is empty
@@ -32,7 +32,7 @@ struct ChannelItems {
 
 // What the target answers, after its commit.
 struct ChannelProgress {
-  storage::ChannelId channel;
+  model::ChannelId channel;
   uint64_t meeting = 0;      // the one the target is in; 0 = none yet
   uint64_t incarnation = 0;  // as the target has stored it; 0 = it has never applied anything
   int64_t applied = 0;

@@ -91,4 +91,11 @@ struct RequestId : Bytes16<struct RequestTag> {
 // One single writer with its slice of the store. Numbered from 0 within its store.
 using ShardId = uint16_t;
 
+// A channel runs from one shard to another, or to itself.
+struct ChannelId {
+  ShardId source = 0;
+  ShardId target = 0;
+  auto operator<=>(const ChannelId&) const = default;
+};
+
 }  // namespace hongyan::model

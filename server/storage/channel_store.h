@@ -12,12 +12,7 @@
 
 namespace hongyan::storage {
 
-// A channel runs from one shard to another, or to itself.
-struct ChannelId {
-  model::ShardId source = 0;
-  model::ShardId target = 0;
-  auto operator<=>(const ChannelId&) const = default;
-};
+using model::ChannelId;
 
 // One row per shard in each commit that touches it.
 struct ShardHead {
