@@ -23,7 +23,6 @@ Desk::Desk(net::Loop& loop, const Services& services, const Limits& limits,
 Desk::~Desk() = default;
 
 // -- sessions
-// ----------------------------------------------------------------------------------------------
 
 void Desk::Register(Session& session) {
   Session*& first = online_[session.user()];
@@ -57,7 +56,6 @@ std::vector<model::DeviceId> Desk::OnlineDevices(model::UserId user) const {
 }
 
 // -- to the shards
-// -----------------------------------------------------------------------------------------
 
 void Desk::Submit(Session& session, uint32_t request_id, const Request& request,
                   model::ShardId shard, model::CommandBody body) {
@@ -122,7 +120,6 @@ void Desk::HandOver() {
 }
 
 // -- from the shards
-// ---------------------------------------------------------------------------------------
 
 void Desk::OnReplies(std::vector<shard::Outbound> replies) {
   for (shard::Outbound& outbound : replies) OnReply(outbound.to.ticket, std::move(outbound.reply));
@@ -170,7 +167,6 @@ void Desk::Apply(const model::SessionsEnded& ended) {
 }
 
 // -- answers
-// -----------------------------------------------------------------------------------------------
 
 std::string_view Desk::Encode(const google::protobuf::MessageLite& message) {
   const size_t size = message.ByteSizeLong();

@@ -67,7 +67,6 @@ class Desk {
   DeskCounts& counts() { return counts_; }
 
   // -- sessions
-  // ------------------------------------------------------------------------------------------
 
   uint64_t Enter(Session& session) { return sessions_.Put(&session); }
   void Leave(uint64_t session) { sessions_.Remove(session); }
@@ -82,7 +81,6 @@ class Desk {
   std::vector<model::DeviceId> OnlineDevices(model::UserId user) const;
 
   // -- to the shards
-  // -------------------------------------------------------------------------------------
 
   // Queues a command for a session; request.replied gets the reply, if the session still lives.
   // Commands of one turn leave together.
@@ -95,13 +93,11 @@ class Desk {
               std::function<void(model::Reply)> done);
 
   // -- from the shards
-  // -----------------------------------------------------------------------------------
 
   void OnReplies(std::vector<shard::Outbound> replies);
   void OnEffects(const std::vector<model::Effect>& effects);
 
   // -- answers
-  // -------------------------------------------------------------------------------------------
 
   // The payload, in memory that is good until the next call.
   std::string_view Encode(const google::protobuf::MessageLite& message);

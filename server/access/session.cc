@@ -117,7 +117,6 @@ void Session::OnClosed(net::Connection&, net::CloseReason) {
 }
 
 // -- answers
-// -----------------------------------------------------------------------------------------------
 
 void Session::Answer(uint16_t command, uint32_t request_id,
                      const google::protobuf::MessageLite& reply) {
@@ -160,7 +159,6 @@ bool Session::Parse(const proto::Frame& frame, google::protobuf::MessageLite& me
 }
 
 // -- what takes longer
-// -------------------------------------------------------------------------------------
 
 void Session::Submit(uint16_t command, uint32_t request_id, model::ShardId shard,
                      model::CommandBody body) {
@@ -188,7 +186,6 @@ void Session::Release() {
 }
 
 // -- life
-// 
 
 void Session::Greet() {
   state_ = State::kGreeted;
@@ -291,7 +288,6 @@ void Session::StopHearing() {
 }
 
 // -- its inbox
-// ---------------------------------------------------------------------------------------------
 
 void Session::Tell() {
   if (state_ != State::kOnline) return;
@@ -322,7 +318,6 @@ void Session::ConfirmNow() {
 }
 
 // -- time
-// 
 
 void Session::ArmAt(int64_t due_ms) {
   if (timer_.armed() && timer_ms_ <= due_ms) return;

@@ -39,7 +39,6 @@ class Session final : public net::ConnectionHandler {
   bool online() const { return state_ == State::kOnline; }
 
   // -- answers
-  // -------------------------------------------------------------------------------------------
 
   void Answer(uint16_t command, uint32_t request_id, const google::protobuf::MessageLite& reply);
   void Answer(uint16_t command, uint32_t request_id, std::string_view encoded);
@@ -49,7 +48,6 @@ class Session final : public net::ConnectionHandler {
   bool Parse(const proto::Frame& frame, google::protobuf::MessageLite& message);
 
   // -- what takes longer
-  // ---------------------------------------------------------------------------------
 
   // Queues a command for the request's shard; counts it as in flight until request.replied has run.
   void Submit(const proto::Frame& frame, model::ShardId shard, model::CommandBody body) {
@@ -68,7 +66,6 @@ class Session final : public net::ConnectionHandler {
   void Replied();
 
   // -- life
-  // ----------------------------------------------------------------------------------------------
 
   // Desk and joining.cc: see the states below.
   void Greet();
@@ -93,7 +90,6 @@ class Session final : public net::ConnectionHandler {
   void CloseAfterAnswer();
 
   // -- its inbox
-  // -----------------------------------------------------------------------------------------
 
   Told& told() { return told_; }
   // Sends the notify that is due, if any.

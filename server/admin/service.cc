@@ -64,7 +64,6 @@ class Counter final : public net::ConnectionHandler {
 }  // namespace
 
 // -- errand
-// ------------------------------------------------------------------------------------------------
 
 void Errand::Answer(const v1::AdminReply& reply) {
   Send(proto::kFlagAnswer, reply.SerializeAsString());
@@ -97,7 +96,6 @@ void Errand::Send(uint16_t flags, const std::string& payload) {
 }
 
 // -- service
-// -----------------------------------------------------------------------------------------------
 
 Service::Service(access::FrontDoor& door, access::Desk& desk, storage::MessageStore& store,
                  std::vector<shard::Executor*> executors, Stats stats)
