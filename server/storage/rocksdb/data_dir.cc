@@ -124,6 +124,7 @@ base::Result<void> DataDir::Create(const StoreIdentity& identity) {
   std::error_code error;
   std::filesystem::remove_all(db_path(), error);
   if (error) return SystemError("remove", db_path(), error.value());
+  if (auto made = MakeDirectories(db_path()); !made) return made;
   if (auto removed = RemoveDurably(mark_path()); !removed) return removed;
   return WriteIdentity(identity);
 }
