@@ -151,6 +151,9 @@ void LoadClient::OnLogin(const sdk::Answer& answer) {
 void LoadClient::OnLoginRefused(const sdk::Answer& answer) {
   if (answer.kind == sdk::Answer::Kind::kTimedOut) return BreakLink();
   const v1::Error error = ErrorOf(answer);
+  if (error.reason() == v1::NO_SUCH_USER) {
+    return Fail("the server does not know the user it made: it has lost what it acknowledged");
+  }
   if (!MayPass(error)) return Fail("login refused, " + Describe(error));
   ++thread_.tally.busy;
   thread_.tally.NoteRefusal("login: " + Describe(error));

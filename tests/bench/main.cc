@@ -55,6 +55,12 @@ int main(int argc, char** argv) {
   if (options.serve_only) {
     return ServeEcho(std::max(1, options.server_threads), static_cast<size_t>(options.reply_bytes));
   }
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction action {};
+    action.sa_handler = [](int) { Stage::Interrupt(); };
+    action.sa_flags = SA_RESETHAND | SA_RESTART;  // the second one ends us at once
+    sigaction(number, &action, nullptr);
+  }
   const Outcome outcome = RunMode(options);
   PrintTable(outcome);
   if (!options.json.empty() && !WriteJson(outcome, options.json)) return kExitFailed;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <thread>
@@ -25,6 +26,8 @@ constexpr double kDrainTimeoutS = 30;
 constexpr double kQuietAfterFailureS = 2;
 constexpr double kLongestAfterFailureS = 15;
 constexpr size_t kConnectionsPerAddress = 12'000;  // of the some 28,000 ports an address has
+
+volatile std::sig_atomic_t interrupted = 0;
 
 double SecondsSince(int64_t ns) { return static_cast<double>(NowNs() - ns) / 1e9; }
 
@@ -139,8 +142,14 @@ std::string Stage::SourceOf(size_t i, size_t total) const {
 // ---- waiting and killing ----
 
 void Stage::AllowKills(bool allow) {
-  kills_allowed_ = allow && kill_schedule_.has_value() && server_ != nullptr;
-  if (kills_allowed_) next_kill_ns_ = NowNs() + static_cast<int64_t>(kill_schedule_->NextS() * 1e9);
+  if (!kill_schedule_.has_value() || allow == kills_allowed_) return;
+  kills_allowed_ = allow;
+  if (!allow) {
+    until_kill_ns_ = next_kill_ns_ - NowNs();  // goes on where kills may come again
+    return;
+  }
+  if (until_kill_ns_ <= 0) until_kill_ns_ = static_cast<int64_t>(kill_schedule_->NextS() * 1e9);
+  next_kill_ns_ = NowNs() + until_kill_ns_;
 }
 
 bool Stage::KillNow() {
@@ -168,8 +177,14 @@ bool Stage::RestartServer(bool cleanly) {
   return done.ok();
 }
 
+void Stage::Interrupt() { interrupted = 1; }
+
 bool Stage::Step(int sleep_ms) {
   std::this_thread::sleep_for(std::chrono::milliseconds(sleep_ms));
+  if (interrupted != 0) {
+    if (!tally_.failed()) tally_.Fail("interrupted");
+    return false;
+  }
   if (server_ == nullptr) return true;
   std::string how;
   if (server_->EndedByItself(&how)) tally_.Fail("the server ended by itself: " + how);

@@ -58,6 +58,10 @@ class Stage {
   bool WaitSeconds(const std::string& what, double seconds,
                    const std::function<std::string()>& detail = {});
 
+  // The next step of any waiting gives up, so that the run ends and cleans up. From a signal
+  // handler.
+  static void Interrupt();
+
   // One step of waiting: looks after the server, then sleeps. False = give up.
   bool Step(int sleep_ms = 10);
 
@@ -95,6 +99,7 @@ class Stage {
   std::optional<KillSchedule> kill_schedule_;
   bool kills_allowed_ = false;
   int64_t next_kill_ns_ = 0;
+  int64_t until_kill_ns_ = 0;
   int64_t kills_ = 0;
   int64_t in_flight_at_kill_ = 0;
   int64_t moved_ = -1;
