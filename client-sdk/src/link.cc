@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -75,6 +76,7 @@ class Link::Core final : public Flushable, public std::enable_shared_from_this<L
   void TryNextAddress();
   void ConnectUnix(const std::string& path);
   int OpenTcp(const sockaddr* to);
+  bool MetItself() const;
   void OnConnected(int status);
   void OnRead(ssize_t got, const char* bytes);
   size_t Dispatch(std::string_view bytes);
@@ -236,7 +238,20 @@ void Link::Core::ConnectUnix(const std::string& path) {
   });
 }
 
+// On loopback a connect to a port nobody listens on can meet itself: both ends are this socket.
+bool Link::Core::MetItself() const {
+  if (socket_->handle.type != UV_TCP) return false;
+  sockaddr_storage here{};
+  sockaddr_storage there{};
+  int here_size = sizeof here;
+  int there_size = sizeof there;
+  return uv_tcp_getsockname(&socket_->tcp, reinterpret_cast<sockaddr*>(&here), &here_size) == 0 &&
+         uv_tcp_getpeername(&socket_->tcp, reinterpret_cast<sockaddr*>(&there), &there_size) == 0 &&
+         here_size == there_size && std::memcmp(&here, &there, sizeof here) == 0;
+}
+
 void Link::Core::OnConnected(int status) {
+  if (status == 0 && MetItself()) status = UV_ECONNREFUSED;
   if (status != 0) {
     Drop(std::exchange(socket_, nullptr));
     last_error_ = uv_strerror(status);

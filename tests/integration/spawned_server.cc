@@ -91,9 +91,9 @@ Outcome Run(const std::vector<std::string>& command, const std::string& input) {
   return outcome;
 }
 
-SpawnedServer::SpawnedServer(std::string config)
+SpawnedServer::SpawnedServer(std::string config, int port)
     : directory_(NewDirectory()), data_(directory_ + "/data") {
-  std::ofstream(directory_ + "/hongyand.toml") << "listen = \"127.0.0.1:0\"\n" << config;
+  std::ofstream(directory_ + "/hongyand.toml") << "listen = \"127.0.0.1:" << port << "\"\n" << config;
   Start();
 }
 

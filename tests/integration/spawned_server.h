@@ -21,8 +21,9 @@ Outcome Run(const std::vector<std::string>& command, const std::string& input = 
 // fails the test where the server does not do what it should in time. One thread.
 class SpawnedServer {
  public:
-  // `config`: lines of TOML besides listen. Waits until the server is ready.
-  explicit SpawnedServer(std::string config = "");
+  // `config`: lines of TOML besides listen. Port 0: a free one, another at each start. Waits until the
+  // server is ready.
+  explicit SpawnedServer(std::string config = "", int port = 0);
   ~SpawnedServer();
   SpawnedServer(const SpawnedServer&) = delete;
   SpawnedServer& operator=(const SpawnedServer&) = delete;
@@ -31,7 +32,7 @@ class SpawnedServer {
   const std::string& data() const { return data_; }
   std::string log() const;  // all lines so far, of all lives
 
-  // SIGKILL; and a start on the same data, on another port.
+  // SIGKILL; and a start on the same data, on another port unless one was given.
   void Kill();
   void Start();
 
