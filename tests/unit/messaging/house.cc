@@ -95,6 +95,11 @@ std::optional<model::Reply> House::Take(uint64_t ticket) {
   return reply;
 }
 
+int House::answers(uint64_t ticket) const {
+  const auto found = answers_.find(ticket);
+  return found == answers_.end() ? 0 : found->second;
+}
+
 model::Reply House::Await(uint64_t ticket) {
   Run();
   auto reply = Take(ticket);
@@ -178,6 +183,7 @@ model::Reason House::Why(const model::Reply& reply) {
 }
 
 void House::Replies(std::vector<shard::Outbound> replies) {
+  for (const auto& reply : replies) ++answers_[reply.to.ticket];
   for (auto& reply : replies) replies_.insert_or_assign(reply.to.ticket, std::move(reply.reply));
 }
 

@@ -71,6 +71,7 @@ class House final : public shard::Outlet {
   bool RunOnce();
   void Run();  // until nothing moves
   std::optional<model::Reply> Take(uint64_t ticket);
+  int answers(uint64_t ticket) const;  // how often it was answered
 
   // A user's inbox as texts, in order of seq; system messages as "*".
   std::vector<std::string> Inbox(const std::string& name);
@@ -104,6 +105,7 @@ class House final : public shard::Outlet {
   std::unique_ptr<cluster::LocalCarrier> carrier_;
   std::vector<std::unique_ptr<shard::Executor>> executors_;
   std::map<uint64_t, model::Reply> replies_;
+  std::map<uint64_t, int> answers_;
   uint64_t next_ticket_ = 1;
   uint64_t next_id_ = 1;
 };

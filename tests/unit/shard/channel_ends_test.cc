@@ -1,0 +1,186 @@
+// The two ends of a channel against each other, message by message.
+
+#include <vector>
+
+#include "shard/arrivals.h"
+#include "shard/courier.h"
+#include "shard/executor.h"
+#include "storage/memory/memory_message_store.h"
+#include "tests/doctest_last.h"
+
+namespace hongyan::shard {
+namespace {
+
+using cluster::ChannelItems;
+using cluster::ChannelProgress;
+using cluster::TravellingItem;
+
+constexpr storage::ChannelId kChannel{0, 1};
+constexpr uint64_t kIncarnation = 77;
+constexpr int64_t kSecond = 1'000'000'000;
+
+// Keeps what is sent, so that a test decides what arrives.
+struct Wire final : cluster::Carrier {
+  void Send(ChannelItems message) override { items.push_back(std::move(message)); }
+  void Send(ChannelProgress message) override { progress.push_back(message); }
+  std::vector<ChannelItems> items;
+  std::vector<ChannelProgress> progress;
+};
+
+ChannelItems Hello(uint64_t meeting, int64_t oldest, int64_t head) {
+  return {kChannel, meeting, kIncarnation, oldest, head, false, {}};
+}
+
+ChannelItems Items(uint64_t meeting, int64_t first, int64_t last) {
+  ChannelItems message{kChannel, meeting, kIncarnation, 1, last, false, {}};
+  for (int64_t n = first; n <= last; ++n) {
+    message.items.push_back({n, 1, std::make_shared<const model::Item>(model::DirectItem{}), {}});
+  }
+  return message;
+}
+
+void ApplyAll(Arrivals& target) {
+  while (target.has_next()) target.Advance(target.next().number);
+  target.Publish();
+}
+
+struct Source {
+  explicit Source(int64_t head) {
+    auto batch = store.NewBatch();
+    for (int64_t n = 1; n <= head; ++n) {
+      store.channels().PutOutbox(*batch, kChannel, {n, n, {"not an item"}});
+    }
+    CHECK(store.Commit(std::move(batch)) == storage::CommitOutcome::kCommitted);
+    CHECK(courier.Open(store.channels(), head, 5, now).ok());
+  }
+  void Pump() { courier.Pump(store.channels(), wire, now); }
+
+  int64_t now = 100 * kSecond;
+  ExecutorLimits limits;
+  storage::MemoryMessageStore store{storage::MemoryState::Create(1, 2)};
+  Courier courier{kChannel, kIncarnation, limits};
+  Wire wire;
+};
+
+}  // namespace
+
+TEST_CASE("items are taken in order, doubled ones once, and a gap is asked for") {
+  Arrivals target(kChannel);
+  target.Open({});
+  CHECK(target.Take(Hello(5, 1, 0)).has_value());
+  CHECK_FALSE(target.Take(Items(5, 1, 2)).has_value());
+  CHECK_FALSE(target.Take(Items(5, 1, 3)).has_value());
+  const auto gap = target.Take(Items(5, 6, 7));
+  REQUIRE(gap.has_value());
+  CHECK(gap->resend);
+  CHECK_FALSE(target.Take(Items(5, 7, 7)).has_value());  // asked already
+  std::vector<int64_t> applied;
+  while (target.has_next()) {
+    applied.push_back(target.next().number);
+    target.Advance(target.next().number);
+  }
+  CHECK(applied == std::vector<int64_t>{1, 2, 3});
+}
+
+TEST_CASE("items that were all applied before are answered: what told the source was lost") {
+  Arrivals target(kChannel);
+  target.Open({});
+  target.Take(Hello(5, 1, 0));
+  target.Take(Items(5, 1, 3));
+  ApplyAll(target);
+  CHECK(target.TakeUntold().has_value());  // and gets lost
+  const auto again = target.Take(Items(5, 1, 3));
+  REQUIRE(again.has_value());
+  CHECK(again->applied == 3);
+}
+
+TEST_CASE("items of another meeting are not taken, and the source is asked to meet") {
+  Arrivals target(kChannel);
+  target.Open({});
+  const auto stranger = target.Take(Items(9, 1, 3));
+  REQUIRE(stranger.has_value());
+  CHECK(stranger->meeting == 0);
+  CHECK_FALSE(target.has_next());
+}
+
+TEST_CASE("a late hello of an old meeting is no reason to accept anything") {
+  Arrivals target(kChannel);
+  target.Open({});
+  target.Take(Hello(5, 1, 0));
+  target.Take(Items(5, 1, 3));
+  ApplyAll(target);
+  target.Take(Hello(4, 1, 1));  // from when the head was 1: looks like a lost tail
+  CHECK_FALSE(target.Accept().ok());
+  ChannelItems stopped = Hello(6, 1, 1);
+  stopped.stopped = true;
+  target.Take(stopped);
+  CHECK(target.Accept().ok());
+  CHECK(target.mark().applied == 1);
+}
+
+TEST_CASE("what a dropped batch had taken comes again, in order") {
+  Arrivals target(kChannel);
+  target.Open({});
+  target.Take(Hello(5, 1, 0));
+  target.Take(Items(5, 1, 4));
+  target.Advance(1);
+  target.Advance(2);
+  target.Drop();
+  CHECK(target.next().number == 1);
+  CHECK(target.mark().applied == 0);
+  target.Advance(1);
+  CHECK(target.next().number == 2);
+}
+
+TEST_CASE("nothing is sent before the ends have met, and everything after, again until it is confirmed") {
+  Source source(3);
+  source.Pump();
+  source.Pump();
+  REQUIRE(source.wire.items.size() == 1);
+  CHECK(source.wire.items[0].items.empty());
+  source.courier.OnProgress({kChannel, 5, 0, 0, false}, source.now);
+  source.Pump();
+  REQUIRE(source.wire.items.size() == 2);
+  CHECK(source.wire.items[1].items.size() == 3);
+  source.Pump();
+  CHECK(source.wire.items.size() == 2);
+  source.now += 2 * kSecond;
+  source.Pump();
+  REQUIRE(source.wire.items.size() == 3);
+  source.courier.OnProgress({kChannel, 5, kIncarnation, 2, true}, source.now);
+  source.Pump();
+  REQUIRE(source.wire.items.size() == 4);
+  CHECK(source.wire.items[3].items.front().number == 3);
+  source.courier.OnProgress({kChannel, 5, kIncarnation, 3, false}, source.now);
+  source.now += 2 * kSecond;
+  source.Pump();
+  CHECK(source.wire.items.size() == 4);
+}
+
+TEST_CASE("ends that do not fit stop the channel, and the source says so") {
+  for (const int64_t applied : {int64_t{9}, int64_t{3}}) {
+    Source source(3);
+    const uint64_t incarnation = applied == 9 ? kIncarnation : kIncarnation + 1;
+    source.Pump();
+    source.courier.OnProgress({kChannel, 5, incarnation, applied, false}, source.now);
+    CHECK_FALSE(source.courier.stopped().empty());
+    std::string why;
+    CHECK_FALSE(source.courier.MayEmit(source.now, &why));
+    source.Pump();
+    CHECK(source.wire.items.back().items.empty());
+    CHECK(source.wire.items.back().stopped);
+  }
+}
+
+TEST_CASE("an item that waits too long makes its source refuse more") {
+  Source source(1);
+  std::string why;
+  CHECK(source.courier.MayEmit(source.now, &why));
+  source.now += 2 * kSecond;
+  CHECK_FALSE(source.courier.MayEmit(source.now, &why));
+  source.Pump();
+  source.courier.OnProgress({kChannel, 5, kIncarnation, 1, false}, source.now);
+  CHECK(source.courier.MayEmit(source.now, &why));
+}
+
+}  // namespace hongyan::shard
