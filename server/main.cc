@@ -1,3 +1,4 @@
+#include <google/protobuf/stubs/logging.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -57,6 +58,8 @@ int main(int argc, char** argv) {
     return 0;
   }
   hongyan::base::InitLog(config->log.level);
+  // What a peer sends wrongly is answered to the peer; it must not be able to fill our log.
+  google::protobuf::SetLogHandler(nullptr);
   auto server = hongyan::Server::Open(*config, data);
   if (!server) return Complain(kFailed, server.error().text);
   // Scripts wait for this line.

@@ -25,7 +25,7 @@ constexpr size_t kAdminFrameBytes = 16 << 20;
 constexpr int kReaderThreads = 2;
 constexpr size_t kQueuedReads = 20'000;   // every client of a restarted server asks for its head
 constexpr size_t kQueuedPasswords = 256;  // some seconds of hashing
-constexpr int64_t kWatchMs = 500;
+constexpr int64_t kWatchMs = 1000;  // the window of the executors' figure
 
 // Raises the soft limit to the hard one; the answer is what counts then.
 size_t RaiseDescriptorLimit() {

@@ -29,7 +29,6 @@ void Desk::Register(Session& session) {
   session.next_of_user = first;
   first = &session;
   services_.online.Register(session.user());
-  known_users_.Add(session.user());
   counts_.sessions.Add();
 }
 

@@ -27,6 +27,9 @@ v1::EndReason ToWire(model::EndReason why) {
 
 }  // namespace
 
+// With the connection below it, an idle session should stay well under 4 KiB.
+static_assert(sizeof(Session) <= 320);
+
 Session::Session(Desk& desk, net::Connection& connection)
     : desk_(desk), connection_(connection), name_(desk.Enter(*this)), heard_ms_(desk.now_ms()) {
   timer_.on_fire = [this] { OnTimer(); };
@@ -214,6 +217,7 @@ void Session::FailJoining(const base::Error& error) {
 
 void Session::BecomeOnline() {
   number_ = joining_->opened.session_number;
+  desk_.known_users().Add(user_);
   joining_.reset();
   state_ = State::kOnline;
   confirmed_at_ms_ = desk_.now_ms();

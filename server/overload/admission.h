@@ -42,7 +42,7 @@ class Admission {
   // A refusal of the same form, for a queue found full.
   base::Error Busy();
 
-  // Called about twice a second with the executors' queuing time.
+  // Called about once a second with the executors' queuing time.
   void Observe(double queue_ms);
 
   // Parts of the levels that are admitted: 1 = everything.

@@ -1,5 +1,7 @@
 #include <memory>
+#include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -132,6 +134,68 @@ TEST_CASE("after login, what cannot be done is answered with an error and the se
   CHECK(client.Ask<v1::SendMessageReply>(v1::SEND_MESSAGE, send).error.code() ==
         v1::INVALID_ARGUMENT);
   CHECK(client.Heartbeat() == 0);
+}
+
+TEST_CASE(
+    "whatever bytes a logged in client sends, each request is answered and the server goes on") {
+  SpawnedServer server;
+  const Account anna = NewUser(server, "anna");
+  const Account bert = NewUser(server, "bert");
+  const Account witness = NewUser(server, "witness");
+  RawClient good(server);
+  Enter(good, witness);
+  RawClient client(server);
+  Enter(client, anna);
+  std::mt19937 random(20'260'101);  // NOLINT: the same bytes in each run
+  const auto pick = [&random](size_t below) { return static_cast<size_t>(random() % below); };
+
+  v1::SendMessage send;
+  *send.mutable_conversation() = Direct(anna.id, bert.id);
+  send.set_body(TextBody("some text"));
+  send.set_after(NewRequestId());
+  v1::CreateGroup create;
+  create.set_name("name");
+  create.add_members(bert.id);
+  v1::History history;
+  *history.mutable_conversation() = Direct(anna.id, bert.id);
+  history.set_limit(7);
+  v1::Sync sync;
+  sync.set_cursor(3);
+  for (int i = 0; i < 3000; ++i) {
+    send.set_client_msg_id(NewRequestId());
+    create.set_request_id(NewRequestId());
+    const std::vector<std::pair<uint16_t, std::string>> seeds{
+        {v1::SEND_MESSAGE, send.SerializeAsString()},
+        {v1::CREATE_GROUP, create.SerializeAsString()},
+        {v1::HISTORY, history.SerializeAsString()},
+        {v1::SYNC, sync.SerializeAsString()},
+        {v1::CHANGE_MEMBERS, create.SerializeAsString()},
+        {v1::FIND_USER, create.SerializeAsString()},
+        {v1::LIST_GROUPS, sync.SerializeAsString()},
+        {v1::LIST_MEMBERS, sync.SerializeAsString()},
+        {v1::LEAVE_GROUP, create.SerializeAsString()},
+        {v1::GET_GROUP, sync.SerializeAsString()},
+        {v1::HEARTBEAT, send.SerializeAsString()},
+        {static_cast<uint16_t>(random() | 256), "x"}};
+    auto [command, payload] = seeds[pick(seeds.size())];
+    for (size_t changes = pick(4); changes > 0 && !payload.empty(); --changes) {
+      switch (pick(3)) {
+        case 0:
+          payload[pick(payload.size())] = static_cast<char>(random());
+          break;
+        case 1:
+          payload.resize(pick(payload.size() + 1));
+          break;
+        default:
+          payload.insert(pick(payload.size() + 1), 1, static_cast<char>(random()));
+          break;
+      }
+    }
+    const auto answer = client.AnswerTo(client.SendPayload(command, payload));
+    CHECK(answer.header.command == command);
+  }
+  CHECK(client.Heartbeat() >= 0);
+  CHECK(good.Heartbeat() >= 0);
 }
 
 TEST_CASE("a frame may come byte by byte, and half a frame keeps nobody else waiting") {
