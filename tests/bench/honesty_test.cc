@@ -22,13 +22,13 @@ struct Trial {
     options.quiet = true;
     // Only where something never comes is it waited for; the others must not fail on a slow
     // machine.
-    options.deadline_s = lie == Lie::kForgets || lie == Lie::kNeverDelivers ? 0.6 : 20;
+    options.deadline_s = lie == Lie::kForgets || lie == Lie::kNeverDelivers ? 2.5 : 20;
     options.pairs = 3;
     options.members = 6;
     options.online = 6;
     options.senders = 2;
     options.warmup_s = 0.05;
-    options.seconds = 0.2;
+    options.seconds = 0.4;
     options.replay_members = 30;
     for (const char* name : {"harbour.txt", "workshop.txt"}) {
       options.logs.push_back(std::string(BENCH_CORPUS) + "/" + name);
@@ -106,14 +106,11 @@ TEST_CASE("an offline member of a group that misses an entry is found by its hea
 }
 
 TEST_CASE("a member that gets nothing any more ends the run at its deadline, as lost") {
-  for (const std::string mode : kModes) {
-    CAPTURE(mode);
-    Trial trial(Lie::kNeverDelivers);
-    const Outcome outcome = trial.Run(mode);
-    CHECK(trial.server.lied());
-    CHECK(outcome.lost > 0);
-    CHECK_FALSE(outcome.failures.empty());
-  }
+  Trial trial(Lie::kNeverDelivers);
+  const Outcome outcome = trial.Run("replay");
+  CHECK(trial.server.lied());
+  CHECK(outcome.lost > 0);
+  CHECK_FALSE(outcome.failures.empty());
 }
 
 TEST_CASE("one message under two seqs is a duplicate") {

@@ -131,7 +131,7 @@ Outcome RunReconnect(Stage& stage) {
   outcome.more["connections"] = options.connections;
   outcome.more["restarts"] = each;
   outcome.more["all_back_s"] = slowest_s;
-  TakeFaults(traffic, outcome);
+  TakeFaults(stage, traffic, outcome);
   outcome.notes.push_back("all_back_s = from SIG" + options.signal +
                           " to the server until the last of all connections is logged in again");
   stage.Conclude(outcome);

@@ -304,6 +304,7 @@ void Replay::Play() {
 }
 
 void Replay::Count() {
+  coming_and_going_ = false;
   report_.members = static_cast<int64_t>(members_.size());
   report_.lines = lines_;
   for (const Member& member : members_) {
@@ -313,6 +314,7 @@ void Replay::Count() {
     if (member.seen.seen() == lines && member.doubled == 0) ++report_.exact;
     if (member.was_offline) ++report_.were_offline;
     if (member.habit == Habit::kLate) ++report_.late;
+    member.client->GoOffline();  // nothing is counted any more
   }
 }
 

@@ -84,7 +84,7 @@ Outcome RunSend(Stage& stage) {
     stage.AllowKills(false);
     (void)(traffic.Drain("every message") && (options.both || traffic.CheckOwnCopies()));
   }
-  TakeFaults(traffic, outcome);
+  TakeFaults(stage, traffic, outcome);
   outcome.notes.push_back("delivered = pulled by the reader with Sync; latencies are from the " +
                           std::string(options.rate_per_s > 0 ? "planned time of an open loop"
                                                              : "moment of sending (closed loop)"));
@@ -180,8 +180,8 @@ void CheckHeads(Stage& stage, const Traffic& traffic, const Groups& groups, Outc
   const int64_t until_ns = NowNs() + static_cast<int64_t>(stage.options().deadline_s * 1e9);
   int64_t checked = 0;
   for (size_t g = 0; g < groups.members.size(); ++g) {
-    const int64_t wanted =
-        traffic.acked_in(groups.talks[g]) + traffic.other_entries(groups.talks[g]);
+    const int64_t wanted = stage.Run(
+        [&] { return traffic.acked_in(groups.talks[g]) + traffic.other_entries(groups.talks[g]); });
     for (const Account& user : groups.members[g]) {
       int64_t have = -1;
       do {
@@ -237,7 +237,7 @@ Outcome RunGroup(Stage& stage) {
     }
     if (traffic.Drain("every message")) CheckHeads(stage, traffic, groups, outcome);
   }
-  TakeFaults(traffic, outcome);
+  TakeFaults(stage, traffic, outcome);
   stage.Conclude(outcome);
   return outcome;
 }
@@ -324,19 +324,19 @@ void RunBeside(Stage& stage, Traffic& pairs, Traffic& group, const Groups& group
   }
   (void)look();
   if (!settled()) outcome.failures.push_back("group messages did not reach every inbox in time");
-  const Traffic::Counts counts = stage.Run([&] {
+  stage.Run([&] {
     group.on_read = nullptr;
-    return group.counts();
+    const Traffic::Counts counts = group.counts();
+    outcome.more["group"] = {{"members", options.group_members},
+                             {"sent", counts.sent},
+                             {"acked", counts.acked},
+                             {"delivered", counts.delivered},
+                             {"ack_ms", PercentilesMs(group.ack())},
+                             {"deliver_ms", PercentilesMs(group.deliver())},
+                             {"durable_ms", PercentilesMs(watch.durable())},
+                             {"durable_max_ms", watch.durable().MaxMs()},
+                             {"behind_the_watched", behind}};
   });
-  outcome.more["group"] = {{"members", options.group_members},
-                           {"sent", counts.sent},
-                           {"acked", counts.acked},
-                           {"delivered", counts.delivered},
-                           {"ack_ms", PercentilesMs(group.ack())},
-                           {"deliver_ms", PercentilesMs(group.deliver())},
-                           {"durable_ms", PercentilesMs(watch.durable())},
-                           {"durable_max_ms", watch.durable().MaxMs()},
-                           {"behind_the_watched", behind}};
 }
 
 }  // namespace
@@ -377,8 +377,8 @@ Outcome RunMix(Stage& stage) {
       CheckHeads(stage, group, groups, outcome);
     }
   }
-  TakeFaults(group, outcome);
-  TakeFaults(pairs, outcome);
+  TakeFaults(stage, group, outcome);
+  TakeFaults(stage, pairs, outcome);
   outcome.notes.push_back(
       "ack_ms, deliver_ms and counts are of the 1:1 traffic beside the group; `alone` is the "
       "same traffic before it");

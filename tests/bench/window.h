@@ -46,11 +46,13 @@ inline void TakeCounts(Stage& stage, const Traffic& traffic, Outcome& outcome) {
 }
 
 // What the whole run found wrong, warm-up and drain included. Main thread, after Drain.
-inline void TakeFaults(const Traffic& traffic, Outcome& outcome) {
-  outcome.lost += traffic.lost();
-  outcome.duplicated += traffic.content_duplicated();
-  outcome.out_of_order += traffic.content_out_of_order();
-  const Traffic::Counts total = traffic.total();
+inline void TakeFaults(Stage& stage, const Traffic& traffic, Outcome& outcome) {
+  const Traffic::Counts total = stage.Run([&] {
+    outcome.lost += traffic.lost();
+    outcome.duplicated += traffic.content_duplicated();
+    outcome.out_of_order += traffic.content_out_of_order();
+    return traffic.total();
+  });
   outcome.more["total"] = {
       {"sent", total.sent}, {"acked", total.acked}, {"delivered", total.delivered}};
 }
