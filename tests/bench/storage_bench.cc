@@ -3,6 +3,7 @@
 //   storage_bench [--benchmark_filter=...]   data under TMPDIR; syncs are real
 #include <benchmark/benchmark.h>
 
+#include <filesystem>
 #include <memory>
 #include <random>
 #include <vector>
@@ -33,6 +34,7 @@ class Bench {
   }
 
   RocksdbMessageStore& store() { return *store_; }
+  const std::string& path() const { return directory_.path(); }
   model::UserId RandomUser() { return User(static_cast<int64_t>(random_() % users_)); }
   // Ids are hashes, so neighbours in a list are strangers in the store.
   static model::UserId User(int64_t index) {
@@ -220,6 +222,38 @@ void SyncGroup(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * state.range(0));
 }
 BENCHMARK(SyncGroup)->Arg(1)->Arg(20)->Arg(100);
+
+// Opening after a kill: what is in the logs is replayed. `range(0)` batches of 250 1:1 messages before it.
+void OpenAfterKill(benchmark::State& state) {
+  Bench bench(kManyUsers);
+  for (int64_t i = 0; i < state.range(0); ++i) {
+    auto batch = bench.store().NewBatch();
+    for (int m = 0; m < 250; ++m) bench.StageDirect(*batch);
+    bench.Commit(state, std::move(batch));
+  }
+  base::SystemClock clock;
+  for (auto _ : state) {
+    state.PauseTiming();
+    TemporaryDirectory killed;  // what the disk holds now is what a kill leaves
+    std::filesystem::copy(bench.path(), killed.path(), std::filesystem::copy_options::recursive);
+    RocksdbOptions options;
+    options.path = killed.path();
+    options.clock = &clock;
+    state.ResumeTiming();
+    auto store = RocksdbMessageStore::Open(options);
+    state.PauseTiming();
+    if (!store.ok()) state.SkipWithError(store.error().text.c_str());
+    store->reset();
+    state.ResumeTiming();
+  }
+}
+BENCHMARK(OpenAfterKill)
+    ->Arg(100)
+    ->Arg(1000)
+    ->Arg(2500)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond)
+    ->Iterations(2);
 
 }  // namespace
 

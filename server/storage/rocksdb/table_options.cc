@@ -148,7 +148,7 @@ rocksdb::DBOptions MakeDbOptions(const DatabaseOptions& options, IfMissing if_mi
   db.track_and_verify_wals_in_manifest = strict;
   db.recycle_log_file_num = 0;        // old records would look like a torn end
   db.max_bgerror_resume_count = 0;    // never goes on by itself after a failed write or sync
-  db.max_total_wal_size = 160 << 20;  // bounds the replay at opening to a few seconds
+  db.max_total_wal_size = 96 << 20;  // bounds the replay at opening: about a million records, 2 to 3 s
 
   db.max_open_files = options.max_open_files;
   db.max_background_jobs = 2;
