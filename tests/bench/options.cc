@@ -61,13 +61,15 @@ void AddRunOptions(CLI::App& mode, Options& o) {
                 "no progress bar (there is none where standard error is no terminal)");
 }
 
+void AddSeconds(CLI::App& mode, Options& o, const std::string& what) {
+  mode.add_option("--seconds", o.seconds, what)->capture_default_str()->check(CLI::PositiveNumber);
+}
+
 void AddTimes(CLI::App& mode, Options& o) {
   mode.add_option("--warmup", o.warmup_s, "seconds before the measured window")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
-  mode.add_option("--seconds", o.seconds, "length of the measured window")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+  AddSeconds(mode, o, "length of the measured window");
 }
 
 void AddRate(CLI::App& mode, Options& o) {
@@ -164,7 +166,7 @@ void AddIdleModes(CLI::App& app, Options& o) {
       AddMode(app, o, "idle", "connections that are only there: memory each, heartbeats answered",
               "  hongyan-bench idle --spawn --connections 15000 --seconds 10");
   AddConnections(idle, o);
-  AddTimes(idle, o);
+  AddSeconds(idle, o, "how long they only stay");
 
   CLI::App& reconnect =
       AddMode(app, o, "reconnect", "restart the spawned server under connections; all come back",

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cinttypes>
+#include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <sstream>
@@ -12,9 +13,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-double Rounded(double v, double to) {
-  return static_cast<double>(static_cast<int64_t>(v * to + 0.5)) / to;
-}
+double Rounded(double v, double to) { return std::round(v * to) / to; }
 
 void Line(const char* name, const std::string& value) {
   std::printf("  %-20s %s\n", name, value.c_str());
@@ -31,6 +30,17 @@ std::string Latencies(const Histogram& h) {
   if (h.count() == 0) return "not measured";
   return Text("p50 %.3f   p99 %.3f   p999 %.3f   max %.3f", h.PercentileMs(50), h.PercentileMs(99),
               h.PercentileMs(99.9), h.MaxMs());
+}
+
+// To millionths: enough for every figure, and no 2.5500000000000003.
+void RoundAll(Json& json) {
+  for (Json& value : json) {
+    if (value.is_structured()) {
+      RoundAll(value);
+    } else if (value.is_number_float()) {
+      value = Rounded(value.get<double>(), 1e6);
+    }
+  }
 }
 
 void PrintMore(const Json& more, const std::string& prefix) {
@@ -116,6 +126,7 @@ Json ToJson(const Outcome& o) {
     json["server"] = {{"cpu_s", Rounded(o.server.cpu_s, 100)}, {"rss_bytes", o.server.rss_bytes}};
   }
   for (const auto& [key, value] : o.more.items()) json[key] = value;
+  RoundAll(json);
   return json;
 }
 
@@ -147,7 +158,9 @@ void PrintTable(const Outcome& o) {
     Line("CPU a delivery",
          Text("server %.1f us, tool %.1f us", o.server.cpu_s * per, o.tool.cpu_s * per));
   }
-  PrintMore(o.more, "");
+  Json more = o.more;
+  RoundAll(more);
+  PrintMore(more, "");
   Line("seed", Text("%" PRIu64, o.seed));
   for (const std::string& note : o.notes) std::printf("  note: %s\n", note.c_str());
   PrintFailures(o);
