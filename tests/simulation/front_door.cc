@@ -189,6 +189,7 @@ void FrontDoor::OnSync(uint64_t connection, Session& session, uint64_t number, c
 }
 
 void FrontDoor::OnCommand(uint64_t connection, uint64_t number, model::CommandBody body) {
+  if (ground_.random.Chance(ground_.faults.asked_twice)) Submit({{}, model::Priority::kChat, 0, 0, body}, {});
   Submit({{}, model::Priority::kChat, 0, 0, std::move(body)},
          [this, connection, number](const model::Reply& reply) {
            if (reply.ok()) return Deliver(connection, {number, *reply});

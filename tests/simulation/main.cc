@@ -13,7 +13,6 @@
 
 namespace {
 
-using hongyan::simulation::Broken;
 using hongyan::simulation::Summary;
 using hongyan::simulation::Trace;
 using hongyan::simulation::World;
@@ -62,7 +61,7 @@ bool RunSeed(uint64_t seed, bool verbose, bool one, Total& total) {
   try {
     World world(seed, trace);
     total.Add(world.Run());
-  } catch (const Broken& broken) {
+  } catch (const std::exception& broken) {
     std::printf("seed %llu broke at step %lld: %s\nreplay: simulation --seed %llu --verbose (trace %016llx, %lld lines)\n",
                 static_cast<unsigned long long>(seed), static_cast<long long>(trace.step), broken.what(),
                 static_cast<unsigned long long>(seed), static_cast<unsigned long long>(trace.hash()),

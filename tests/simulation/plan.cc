@@ -46,6 +46,7 @@ Plan DrawPlan(Random& random) {
   faults.hang_up = Sometimes(random, 0.5, 0.05);
   faults.effect_lost = Sometimes(random, 0.3, 0.3);
   faults.effect_twice = Sometimes(random, 0.3, 0.3);
+  faults.asked_twice = Sometimes(random, 0.3, 0.2);
   faults.clock_step = Sometimes(random, 0.3, 0.01);
   faults.days = Sometimes(random, 0.1, 0.005);
   faults.broken_slice = Sometimes(random, 0.3, 1.0);

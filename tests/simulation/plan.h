@@ -28,6 +28,7 @@ struct Faults {
   double hang_up = 0;      // per step: one connection
   double effect_lost = 0;  // per effect
   double effect_twice = 0;
+  double asked_twice = 0;  // per command: as by a resend over a second connection
   double clock_step = 0;   // per step
   double days = 0;         // per step: days pass without a sound
   double broken_slice = 0; // per restart: a follower slice rots on disk

@@ -82,7 +82,9 @@ void Witness::Answered(const model::SendMessage& send, const model::Reply& reply
   }
   const auto& sent = std::get<model::Sent>(*reply);
   CheckStored(key, sent.conv_seq, sent.time_ms);
-  Send& known = sends_.at(key);
+  const auto asked = sends_.find(key);
+  INVARIANT(asked != sends_.end(), "a send was accepted that must be refused: its id or its `after` is bad");
+  Send& known = asked->second;
   INVARIANT(known.send.body == send.body, "other content under an id that was accepted was not refused");
   if (!known.sent.has_value()) {
     known.sent = sent;

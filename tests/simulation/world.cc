@@ -295,7 +295,7 @@ void World::Start() {
   storage::MemoryFaults faults;
   faults.commit = [this] { return FateOfCommit(); };
   faults.reopen_fails = [this] {
-    if (dying_) throw ProcessDied{};
+    if (dying_ || random_.Chance(faults_.die_before)) throw ProcessDied{};
     return random_.Chance(faults_.reopen_fails);
   };
   faults.not_in_memory = [this] { return random_.Chance(faults_.not_in_memory); };
