@@ -223,7 +223,8 @@ void SyncGroup(benchmark::State& state) {
 }
 BENCHMARK(SyncGroup)->Arg(1)->Arg(20)->Arg(100);
 
-// Opening after a kill: what is in the logs is replayed. `range(0)` batches of 250 1:1 messages before it.
+// Opening after a kill: what is in the logs is replayed. `range(0)` batches of 250 1:1 messages
+// before it.
 void OpenAfterKill(benchmark::State& state) {
   Bench bench(kManyUsers);
   for (int64_t i = 0; i < state.range(0); ++i) {

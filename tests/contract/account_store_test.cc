@@ -112,7 +112,8 @@ TEST_CASE_TEMPLATE("an erased device is gone and the others stay", Adapter, ADAP
   CHECK(adapter.store().accounts().ListDevices(model::UserId(501))->size() == 1);
 }
 
-TEST_CASE_TEMPLATE("an erased device is gone, erasing it again changes nothing", Adapter, ADAPTERS) {
+TEST_CASE_TEMPLATE("an erased device is gone, erasing it again changes nothing", Adapter,
+                   ADAPTERS) {
   Adapter adapter;
   AccountStore& accounts = adapter.store().accounts();
   const model::UserId user(500);

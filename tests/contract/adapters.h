@@ -13,8 +13,8 @@
 
 namespace hongyan::storage {
 
-// What a contract test needs of an adapter: an empty store with four shards, its process dying and coming
-// back, and commits that fail on demand. Every test runs on each of ADAPTERS.
+// What a contract test needs of an adapter: an empty store with four shards, its process dying and
+// coming back, and commits that fail on demand. Every test runs on each of ADAPTERS.
 class MemoryAdapter {
  public:
   MemoryAdapter() { Open(); }

@@ -35,8 +35,8 @@ model::Message MakeMessage(int64_t seq, const std::string& body) {
 
 bool Same(const model::Message& a, const model::Message& b) {
   return a.seq == b.seq && a.sender == b.sender && a.kind == b.kind && a.time_ms == b.time_ms &&
-         a.ordinal == b.ordinal && a.client_msg_id == b.client_msg_id &&
-         a.recalled == b.recalled && a.body == b.body;
+         a.ordinal == b.ordinal && a.client_msg_id == b.client_msg_id && a.recalled == b.recalled &&
+         a.body == b.body;
 }
 
 // Commits messages first..last with bodies of `bytes` bytes.
@@ -147,8 +147,7 @@ TEST_CASE_TEMPLATE("a receipt is found by conversation, sender and client id, al
   Commit(adapter.store(), [&](Batch& batch) {
     conversations.AppendMessage(batch, kAnnaBert, message, 0xfedc'ba98'7654'3210);
   });
-  const auto receipt =
-      *conversations.FindReceipt(kAnnaBert, message.sender, message.client_msg_id);
+  const auto receipt = *conversations.FindReceipt(kAnnaBert, message.sender, message.client_msg_id);
   REQUIRE(receipt.has_value());
   CHECK(receipt->seq == message.seq);
   CHECK(receipt->time_ms == message.time_ms);
@@ -157,8 +156,7 @@ TEST_CASE_TEMPLATE("a receipt is found by conversation, sender and client id, al
   const auto group = ConversationId::Group(GroupId(42));
   const auto other = MakeRequestId(message.time_ms, 99);
   CHECK_FALSE(conversations.FindReceipt(group, message.sender, message.client_msg_id)->has_value());
-  CHECK_FALSE(
-      conversations.FindReceipt(kAnnaBert, UserId(42), message.client_msg_id)->has_value());
+  CHECK_FALSE(conversations.FindReceipt(kAnnaBert, UserId(42), message.client_msg_id)->has_value());
   CHECK_FALSE(conversations.FindReceipt(kAnnaBert, message.sender, other)->has_value());
 }
 
@@ -282,8 +280,8 @@ TEST_CASE("a read that would need the disk says so to those who ask memory only"
   REQUIRE_FALSE(in_memory.ok());
   CHECK(in_memory.error().code == base::Code::kUnavailable);
   CHECK(in_memory.error().reason == static_cast<uint16_t>(model::Reason::kNone));
-  const auto range = conversations.ReadRange(kAnnaBert, ConvSeq(20), ConvSeq(21), 10, 10'000,
-                                             Reach::kMemory);
+  const auto range =
+      conversations.ReadRange(kAnnaBert, ConvSeq(20), ConvSeq(21), 10, 10'000, Reach::kMemory);
   REQUIRE_FALSE(range.ok());
   CHECK(range.error().code == base::Code::kUnavailable);
 

@@ -24,7 +24,8 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
                                     rocksdb::IODebugContext* debug) override {
     if (disk_full) return rocksdb::IOStatus::NoSpace("injected");
     auto status = FileSystemWrapper::NewWritableFile(name, options, file, debug);
-    if (status.ok()) *file = std::make_unique<File>(std::move(*file), *this, name.ends_with(".log"));
+    if (status.ok())
+      *file = std::make_unique<File>(std::move(*file), *this, name.ends_with(".log"));
     return status;
   }
 

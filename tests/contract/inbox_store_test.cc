@@ -47,8 +47,8 @@ void Fill(MessageStore& store, UserId user, int64_t first, int64_t last, int64_t
 std::vector<int64_t> Read(MessageStore& store, UserId user, int64_t after, int64_t upto,
                           size_t limit) {
   std::vector<int64_t> seqs;
-  const auto entries = store.inboxes().ReadEntries(user, Seq(after), Seq(upto), limit,
-                                                   Reach::kMemory);
+  const auto entries =
+      store.inboxes().ReadEntries(user, Seq(after), Seq(upto), limit, Reach::kMemory);
   REQUIRE_MESSAGE(entries.ok(), entries.error().text);
   for (const auto& [seq, entry] : *entries) {
     CHECK(Same(entry, MakeEntry(seq.value % kGeneration)));
@@ -218,8 +218,7 @@ TEST_CASE_TEMPLATE("who no longer follows is in neither list, and may come back"
   };
   put(3, 1);
   put(4, 1);
-  Commit(adapter.store(),
-         [&](Batch& batch) { inboxes.EraseFollower(batch, 1, group, UserId(3)); });
+  Commit(adapter.store(), [&](Batch& batch) { inboxes.EraseFollower(batch, 1, group, UserId(3)); });
   CHECK(inboxes.ListFollowers(1, group)->size() == 1);
   CHECK(inboxes.ListGroups(UserId(3), GroupId(0), 10)->empty());
   put(3, 8);

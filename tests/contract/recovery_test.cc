@@ -12,8 +12,8 @@
 #include "model/reason.h"
 #include "tests/doctest_last.h"
 
-// What the embedded store does when its files are not as it left them. A log is damaged by changing the file;
-// a kill is imitated by copying the directory of an open store.
+// What the embedded store does when its files are not as it left them. A log is damaged by changing
+// the file; a kill is imitated by copying the directory of an open store.
 
 namespace hongyan::storage {
 
@@ -21,7 +21,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kLogBlockBytes = 32 << 10;  // records never span a block without a header of their own
+constexpr size_t kLogBlockBytes =
+    32 << 10;  // records never span a block without a header of their own
 
 model::User NumberedUser(int64_t number) {
   model::User user;
@@ -85,13 +86,14 @@ class KilledStore {
 
  private:
   void WaitForMark(int64_t batch) const {
-    // The mark's first shard lies at byte 28 of a slot, big-endian. Waits for the helper, not for a time.
+    // The mark's first shard lies at byte 28 of a slot, big-endian. Waits for the helper, not for a
+    // time.
     for (;;) {
       std::ifstream mark(living_.path() + "/MARK", std::ios::binary);
       std::string bytes(8192, '\0');
       mark.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-      const auto newest = std::max(base::ReadBe64(bytes.data() + 28),
-                                   base::ReadBe64(bytes.data() + 4096 + 28));
+      const auto newest =
+          std::max(base::ReadBe64(bytes.data() + 28), base::ReadBe64(bytes.data() + 4096 + 28));
       if (newest == static_cast<uint64_t>(batch)) return;
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
@@ -134,7 +136,8 @@ std::vector<size_t> RecordEnds(const std::string& log) {
     }
     const auto type = static_cast<uint8_t>(log[at + 6]);
     if (type == 0) break;
-    const size_t length = static_cast<uint8_t>(log[at + 4]) | static_cast<uint8_t>(log[at + 5]) << 8;
+    const size_t length = static_cast<uint8_t>(log[at + 4]) | static_cast<uint8_t>(log[at + 5])
+                                                                  << 8;
     at += kHeader + length;
     constexpr uint8_t kFull = 1;
     constexpr uint8_t kLast = 4;
@@ -173,7 +176,8 @@ TEST_CASE("a byte flipped anywhere in the middle of a log is refused, and nothin
   const std::string good = ReadAll(log);
   const auto ends = RecordEnds(good);
   REQUIRE(good.size() > 2 * kLogBlockBytes);
-  // In the first record, at the end of a block, in checksum, length, type and payload of a middle one.
+  // In the first record, at the end of a block, in checksum, length, type and payload of a middle
+  // one.
   const size_t middle = ends[ends.size() / 2];
   for (const size_t at : {size_t{0}, size_t{20}, kLogBlockBytes - 3, middle, middle + 4, middle + 5,
                           middle + 6, middle + 40}) {

@@ -155,7 +155,8 @@ TEST_CASE("a failed sync ends unknown, is not tried again, and the store opens a
   CHECK(HasUser(adapter.store(), 2) == second);
 }
 
-TEST_CASE("what was staged while the store was closed lands where it belongs once it is open again") {
+TEST_CASE(
+    "what was staged while the store was closed lands where it belongs once it is open again") {
   RocksdbAdapter adapter;
   MessageStore& store = adapter.store();
   CommitUser(store, 1);

@@ -4,7 +4,8 @@
 #include "storage/rocksdb/rows.h"
 #include "tests/doctest_last.h"
 
-// Rows as they lie in the embedded store: whatever bytes are found there, decoding ends with a verdict.
+// Rows as they lie in the embedded store: whatever bytes are found there, decoding ends with a
+// verdict.
 
 namespace hongyan::storage {
 

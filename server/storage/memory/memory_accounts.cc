@@ -32,8 +32,7 @@ base::Result<std::optional<model::Device>> MemoryAccountStore::FindDevice(
   });
 }
 
-base::Result<std::vector<model::Device>> MemoryAccountStore::ListDevices(
-    model::UserId user) const {
+base::Result<std::vector<model::Device>> MemoryAccountStore::ListDevices(model::UserId user) const {
   return door_.Look([&](const MemoryState& state) -> base::Result<std::vector<model::Device>> {
     std::vector<model::Device> devices;
     for (auto row = state.devices.lower_bound({user, model::DeviceId{}});
@@ -45,14 +44,16 @@ base::Result<std::vector<model::Device>> MemoryAccountStore::ListDevices(
 }
 
 void MemoryAccountStore::PutDevice(Batch& batch, model::UserId user, const model::Device& device) {
-  static_cast<MemoryBatch&>(batch).Write(
-      1, 64 + device.device_class.size(),
-      [user, device](MemoryState& state) { state.devices[{user, device.id}] = device; });
+  static_cast<MemoryBatch&>(batch).Write(1, 64 + device.device_class.size(),
+                                         [user, device](MemoryState& state) {
+                                           state.devices[{user, device.id}] = device;
+                                         });
 }
 
 void MemoryAccountStore::EraseDevice(Batch& batch, model::UserId user, model::DeviceId device) {
-  static_cast<MemoryBatch&>(batch).Write(
-      1, 32, [user, device](MemoryState& state) { state.devices.erase({user, device}); });
+  static_cast<MemoryBatch&>(batch).Write(1, 32, [user, device](MemoryState& state) {
+    state.devices.erase({user, device});
+  });
 }
 
 base::Result<std::vector<model::User>> MemoryAccountStore::ListUsers(model::UserId after,

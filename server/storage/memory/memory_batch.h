@@ -10,8 +10,9 @@
 
 namespace hongyan::storage {
 
-// Writes staged for a memory store. What must be new (bodies, receipts, entries) is kept apart, because the
-// commit checks it as the unique keys of a database would; everything else replaces what was there.
+// Writes staged for a memory store. What must be new (bodies, receipts, entries) is kept apart,
+// because the commit checks it as the unique keys of a database would; everything else replaces
+// what was there.
 class MemoryBatch final : public Batch {
  public:
   size_t records() const override { return records_; }

@@ -82,9 +82,10 @@ base::Result<void> MemoryChannelStore::TrimOutbox(ChannelId channel, int64_t thr
 }
 
 void MemoryChannelStore::Park(Batch& batch, const ParkedItem& item) {
-  static_cast<MemoryBatch&>(batch).Write(
-      1, 64 + item.item.size() + item.why.size(),
-      [item](MemoryState& state) { state.parked[{item.channel, item.number}] = item; });
+  static_cast<MemoryBatch&>(batch).Write(1, 64 + item.item.size() + item.why.size(),
+                                         [item](MemoryState& state) {
+                                           state.parked[{item.channel, item.number}] = item;
+                                         });
 }
 
 void MemoryChannelStore::Unpark(Batch& batch, ChannelId channel, int64_t number) {

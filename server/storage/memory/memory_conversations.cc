@@ -40,9 +40,9 @@ base::Result<MaybeMessages> MemoryConversationStore::ReadMessages(std::span<cons
 }
 
 base::Result<Messages> MemoryConversationStore::ReadRange(model::ConversationId conversation,
-                                                          model::ConvSeq first,
-                                                          model::ConvSeq last, size_t limit,
-                                                          size_t max_bytes, Reach reach) const {
+                                                          model::ConvSeq first, model::ConvSeq last,
+                                                          size_t limit, size_t max_bytes,
+                                                          Reach reach) const {
   return door_.Look([&](const MemoryState& state) -> base::Result<Messages> {
     if (auto error = door_.Reaches(reach)) return *error;
     Messages messages;
@@ -103,8 +103,9 @@ base::Result<std::optional<model::Member>> MemoryConversationStore::FindMember(
   });
 }
 
-base::Result<std::vector<model::Member>> MemoryConversationStore::ListMembers(
-    model::GroupId group, model::UserId after, size_t limit) const {
+base::Result<std::vector<model::Member>> MemoryConversationStore::ListMembers(model::GroupId group,
+                                                                              model::UserId after,
+                                                                              size_t limit) const {
   return door_.Look([&](const MemoryState& state) -> base::Result<std::vector<model::Member>> {
     std::vector<model::Member> members;
     for (auto row = state.members.upper_bound({group, after});
@@ -117,9 +118,10 @@ base::Result<std::vector<model::Member>> MemoryConversationStore::ListMembers(
 
 void MemoryConversationStore::PutMember(Batch& batch, model::GroupId group,
                                         const model::Member& member) {
-  static_cast<MemoryBatch&>(batch).Write(
-      1, 48 + 16 * member.visible.size(),
-      [group, member](MemoryState& state) { state.members[{group, member.user}] = member; });
+  static_cast<MemoryBatch&>(batch).Write(1, 48 + 16 * member.visible.size(),
+                                         [group, member](MemoryState& state) {
+                                           state.members[{group, member.user}] = member;
+                                         });
 }
 
 }  // namespace hongyan::storage

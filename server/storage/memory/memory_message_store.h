@@ -18,19 +18,20 @@ enum class CommitFate {
   kUnknownLost,     // kUnknown, and Reopen will show that it was not
 };
 
-// Faults on demand; each may be left empty. Called with the store locked: they must not call it back.
+// Faults on demand; each may be left empty. Called with the store locked: they must not call it
+// back.
 struct MemoryFaults {
-  std::function<CommitFate()> commit;         // asked at each commit
-  std::function<bool()> reopen_fails;         // asked at each Reopen that has something to do
-  std::function<bool()> not_in_memory;        // asked at each read with Reach::kMemory
+  std::function<CommitFate()> commit;   // asked at each commit
+  std::function<bool()> reopen_fails;   // asked at each Reopen that has something to do
+  std::function<bool()> not_in_memory;  // asked at each read with Reach::kMemory
   std::function<bool()> below_disk_reserve;
 };
 
-// The proof adapter: the ports on std::map, every fault on demand. For unit tests and the simulator; not for
-// users, nothing of it reaches a disk. A store object is one life of a process: drop it, perhaps call
-// state->Crash(), and open another on the same state. Unlike the embedded store it checks unique keys as a
-// database does: a batch that writes a body, receipt or entry which is there already fires the guard.
-// Any thread; one lock.
+// The proof adapter: the ports on std::map, every fault on demand. For unit tests and the
+// simulator; not for users, nothing of it reaches a disk. A store object is one life of a process:
+// drop it, perhaps call state->Crash(), and open another on the same state. Unlike the embedded
+// store it checks unique keys as a database does: a batch that writes a body, receipt or entry
+// which is there already fires the guard. Any thread; one lock.
 class MemoryMessageStore final : public MessageStore {
  public:
   explicit MemoryMessageStore(std::shared_ptr<MemoryState> state, MemoryFaults faults = {});
@@ -48,7 +49,8 @@ class MemoryMessageStore final : public MessageStore {
 
   const std::shared_ptr<MemoryState>& state() const { return door_.state(); }
 
-  // Unique keys that fired by themselves, not by MemoryFaults: above 0 some logic gave a number twice.
+  // Unique keys that fired by themselves, not by MemoryFaults: above 0 some logic gave a number
+  // twice.
   int64_t collisions() const;
 
  private:

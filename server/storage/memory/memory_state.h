@@ -14,15 +14,16 @@
 
 namespace hongyan::storage {
 
-// What the "disk" of a memory store holds: everything committed, nothing else. It is a plain value, so that
-// it can be copied and put back (a source that lost its tail), and it outlives the store objects that open
-// it one after another (the lives of a process). Only a store that is open touches it; whoever copies or
-// changes it from outside does so on the store's thread.
+// What the "disk" of a memory store holds: everything committed, nothing else. It is a plain value,
+// so that it can be copied and put back (a source that lost its tail), and it outlives the store
+// objects that open it one after another (the lives of a process). Only a store that is open
+// touches it; whoever copies or changes it from outside does so on the store's thread.
 struct MemoryState {
   // A new, empty store whose random parts come from `seed`.
   static std::shared_ptr<MemoryState> Create(uint64_t seed, int shards);
 
-  // What the death of the process or the machine takes away: trims that no later commit has made durable.
+  // What the death of the process or the machine takes away: trims that no later commit has made
+  // durable.
   void Crash();
 
   StoreIdentity identity;
@@ -53,7 +54,7 @@ struct MemoryState {
   std::map<model::ShardId, ShardHead> heads;
   std::map<ChannelId, ChannelMark> marks;
   using ChannelPlace = std::pair<ChannelId, int64_t>;
-  std::map<ChannelPlace, OutboxRow> outbox;       // by the number of the row's last item
+  std::map<ChannelPlace, OutboxRow> outbox;          // by the number of the row's last item
   std::map<ChannelPlace, OutboxRow> unsynced_trims;  // removed, but a crash brings them back
   std::map<ChannelPlace, ParkedItem> parked;
 };

@@ -23,8 +23,8 @@ constexpr std::string_view kFormatName = "hongyan-message-store ";
 constexpr int kFormatVersion = 1;
 
 uint32_t Crc(std::string_view bytes) {
-  return static_cast<uint32_t>(crc32(0, reinterpret_cast<const Bytef*>(bytes.data()),
-                                     static_cast<uInt>(bytes.size())));
+  return static_cast<uint32_t>(
+      crc32(0, reinterpret_cast<const Bytef*>(bytes.data()), static_cast<uInt>(bytes.size())));
 }
 
 std::string Trimmed(std::string text) {
@@ -89,8 +89,9 @@ base::Result<void> DataDir::CheckFormat() {
     for (const auto& entry : std::filesystem::directory_iterator(path_, ignored)) {
       if (entry.path().filename() == "LOCK") continue;
       return base::Error(base::Code::kFailedPrecondition,
-                         path_ + " is not empty and not a store of messages (it has no file "
-                                 "FORMAT); name an empty directory, or restore the missing file");
+                         path_ +
+                             " is not empty and not a store of messages (it has no file "
+                             "FORMAT); name an empty directory, or restore the missing file");
     }
     fresh_ = true;
     return {};
@@ -102,8 +103,9 @@ base::Result<void> DataDir::CheckFormat() {
   if (!ours || std::from_chars(text.data() + kFormatName.size(), end, version).ptr != end ||
       version <= 0) {
     return base::Error(base::Code::kDataLoss,
-                       path_ + "/FORMAT does not name a format of this program; it was written by "
-                               "something else or is damaged: restore it from a backup");
+                       path_ +
+                           "/FORMAT does not name a format of this program; it was written by "
+                           "something else or is damaged: restore it from a backup");
   }
   if (version > kFormatVersion) {
     return base::Error(
@@ -147,8 +149,9 @@ base::Result<StoreIdentity> DataDir::ReadIdentity() const {
       base::ReadBe32(bytes.data() + bytes.size() - 4) != Crc({bytes.data(), bytes.size() - 4}) ||
       !DecodeIdentity(bytes.substr(0, bytes.size() - 4), &identity)) {
     return base::Error(base::Code::kDataLoss,
-                       name + " is missing or damaged; without it no user can be found: restore "
-                              "it from a backup of this store");
+                       name +
+                           " is missing or damaged; without it no user can be found: restore "
+                           "it from a backup of this store");
   }
   return identity;
 }

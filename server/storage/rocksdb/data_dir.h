@@ -8,19 +8,19 @@
 
 namespace hongyan::storage {
 
-// The directory of one store: who holds it, which format it has, whose it is (schema/rocksdb/README.md).
-// Holds the lock as long as it lives. One thread.
+// The directory of one store: who holds it, which format it has, whose it is
+// (schema/rocksdb/README.md). Holds the lock as long as it lives. One thread.
 class DataDir {
  public:
-  // Makes the directory if there is none, locks it and checks its format. Errors name the process that holds
-  // it, or what is wrong with the directory, and what to do.
+  // Makes the directory if there is none, locks it and checks its format. Errors name the process
+  // that holds it, or what is wrong with the directory, and what to do.
   static base::Result<DataDir> Open(const std::string& path);
 
   // There is no finished store in it: Create must follow.
   bool fresh() const { return fresh_; }
 
-  // Starts a creation: clears what an interrupted one left (never a finished store) and writes the identity.
-  // REQUIRES fresh().
+  // Starts a creation: clears what an interrupted one left (never a finished store) and writes the
+  // identity. REQUIRES fresh().
   base::Result<void> Create(const StoreIdentity& identity);
   // The store in it is complete. REQUIRES Create.
   base::Result<void> FinishCreation();

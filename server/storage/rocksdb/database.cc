@@ -30,8 +30,9 @@ base::Error OpenError(const std::string& path, const rocksdb::Status& status) {
             "with what is readable before the damage");
   }
   if (status.IsNoSpace()) {
-    return {base::Code::kResourceExhausted, "the disk of " + path + " is full" + found +
-                                                "; free some space, the store opens by itself then"};
+    return {base::Code::kResourceExhausted,
+            "the disk of " + path + " is full" + found +
+                "; free some space, the store opens by itself then"};
   }
   if (status.IsInvalidArgument()) {
     return model::Refuse(base::Code::kDataLoss, model::Reason::kBroken,
@@ -54,9 +55,9 @@ base::Error ReadError(const rocksdb::Status& status) {
 }
 
 base::Error BrokenRow(const char* what, const rocksdb::Slice& key) {
-  return model::Refuse(base::Code::kDataLoss, model::Reason::kBroken,
-                       std::string("the stored ") + what + " with key " + key.ToString(true) +
-                           " cannot be read");
+  return model::Refuse(
+      base::Code::kDataLoss, model::Reason::kBroken,
+      std::string("the stored ") + what + " with key " + key.ToString(true) + " cannot be read");
 }
 
 Database::Database(DatabaseOptions options)
@@ -72,8 +73,8 @@ base::Result<void> Database::Open(IfMissing if_missing, Recovery recovery) {
   db_options.wal_filter = log_order_.get();
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status status = rocksdb::DB::Open(db_options, options_.path,
-                                                   MakeTables(options_, cache_), &handles, &db);
+  const rocksdb::Status status =
+      rocksdb::DB::Open(db_options, options_.path, MakeTables(options_, cache_), &handles, &db);
   if (!status.ok()) return OpenError(options_.path, status);
   db_.reset(db);
   CHECK(handles.size() == tables_.size());

@@ -25,7 +25,8 @@ struct DatabaseOptions {
   int max_open_files = 512;
   bool sync = true;
   rocksdb::Env* env = nullptr;  // none = the system's
-  // Receipts whose client made them before this time (UTC, ms) may go. Read by compactions, so atomic.
+  // Receipts whose client made them before this time (UTC, ms) may go. Read by compactions, so
+  // atomic.
   const std::atomic<int64_t>* receipts_expire_before_ms = nullptr;
 };
 
@@ -37,8 +38,9 @@ enum class Recovery {
   kSalvage,  // keeps what comes before the damage
 };
 
-// RocksDB with our tables: opening and its judgement on the logs, reads that end where the store is closed,
-// one synced write per batch. Reads: any thread; Open, Close: one thread, they wait for readers.
+// RocksDB with our tables: opening and its judgement on the logs, reads that end where the store is
+// closed, one synced write per batch. Reads: any thread; Open, Close: one thread, they wait for
+// readers.
 class Database {
  public:
   explicit Database(DatabaseOptions options);
@@ -48,7 +50,8 @@ class Database {
   base::Result<void> Open(IfMissing if_missing, Recovery recovery);
   void Close();
 
-  // All or nothing. Not ok = nobody knows; then the database answers no read until it is opened again.
+  // All or nothing. Not ok = nobody knows; then the database answers no read until it is opened
+  // again.
   rocksdb::Status Write(rocksdb::WriteBatch* batch);
 
   bool failed() const { return failed_.load(std::memory_order_acquire); }
@@ -86,8 +89,9 @@ class Database {
 
   const DatabaseOptions options_;
   std::shared_ptr<rocksdb::Cache> cache_;
-  mutable std::shared_mutex open_mutex_;  // shared by readers and writers, held alone to open and close
-  std::atomic<bool> failed_{true};        // closed, or not to be trusted
+  mutable std::shared_mutex
+      open_mutex_;                  // shared by readers and writers, held alone to open and close
+  std::atomic<bool> failed_{true};  // closed, or not to be trusted
   std::unique_ptr<LogOrder> log_order_;  // outlives db_, which keeps a pointer
   std::unique_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, kTables> tables_{};
@@ -97,7 +101,8 @@ class Database {
   std::atomic<int64_t> syncs_{0};
 };
 
-// Rows of one table with first <= key < end, in either direction. Lives briefly: Close waits for it.
+// Rows of one table with first <= key < end, in either direction. Lives briefly: Close waits for
+// it.
 class Scan {
  public:
   static base::Result<Scan> From(const Database& database, Table table, const Key& first,
@@ -108,8 +113,8 @@ class Scan {
   void ToLast() { rows_->SeekToLast(); }
   bool at_row() const { return rows_->Valid(); }
   void Next() { rows_->Next(); }
-  // To the first row at or after `key`, which is not before where the scan stands: a step where that is the
-  // next row, else a seek.
+  // To the first row at or after `key`, which is not before where the scan stands: a step where
+  // that is the next row, else a seek.
   void Advance(const Key& key);
   rocksdb::Slice key() const { return rows_->key(); }
   rocksdb::Slice value() const { return rows_->value(); }

@@ -8,10 +8,11 @@
 
 namespace hongyan::storage {
 
-// Small files that must survive: what they return has been synced, the directory entry too. Errors carry the
-// path and what the system said. Any thread.
+// Small files that must survive: what they return has been synced, the directory entry too. Errors
+// carry the path and what the system said. Any thread.
 
-// Replaces the file as a whole: after a crash it is the old or the new one. Readable by its owner only.
+// Replaces the file as a whole: after a crash it is the old or the new one. Readable by its owner
+// only.
 base::Result<void> WriteFileDurably(const std::string& path, std::string_view bytes);
 
 // None = there is no such file. Refuses files above 1 MiB: nothing of ours is that large.

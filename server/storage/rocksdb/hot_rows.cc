@@ -24,8 +24,8 @@ void AppendVarint(std::string* out, uint64_t value) {
 void AppendDifference(std::string* out, int64_t value, int64_t base) {
   const auto difference =
       static_cast<int64_t>(static_cast<uint64_t>(value) - static_cast<uint64_t>(base));
-  AppendVarint(out, (static_cast<uint64_t>(difference) << 1) ^
-                        static_cast<uint64_t>(difference >> 63));
+  AppendVarint(out,
+               (static_cast<uint64_t>(difference) << 1) ^ static_cast<uint64_t>(difference >> 63));
 }
 
 bool TakeVarint(rocksdb::Slice* in, uint64_t* value) {

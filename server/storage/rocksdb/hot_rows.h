@@ -11,8 +11,8 @@
 
 namespace hongyan::storage {
 
-// Values of the rows that every message writes, in our own layout (schema/rocksdb/README.md). Decoders answer
-// false for bytes that no encoder wrote. Values; any thread.
+// Values of the rows that every message writes, in our own layout (schema/rocksdb/README.md).
+// Decoders answer false for bytes that no encoder wrote. Values; any thread.
 
 // The message without its body, which follows as it is.
 std::string EncodeMessageHead(const model::Message& message);

@@ -89,9 +89,7 @@ inline Key FollowedKey(model::UserId user, model::GroupId group) {
 }
 inline Key FloorKey(model::UserId user) { return Key('o').Add(user); }
 inline Key HeadKey(model::ShardId shard) { return Key('h').Be16(shard); }
-inline Key MarkKey(ChannelId channel) {
-  return Key('k').Be16(channel.source).Be16(channel.target);
-}
+inline Key MarkKey(ChannelId channel) { return Key('k').Be16(channel.source).Be16(channel.target); }
 inline Key ParkedKey(ChannelId channel, int64_t number) {
   return Key('p').Be16(channel.target).Be16(channel.source).Be64(static_cast<uint64_t>(number));
 }

@@ -8,7 +8,8 @@ namespace hongyan::storage {
 
 namespace {
 
-// A WriteBatch begins with its first sequence number and the number of its records, both little-endian.
+// A WriteBatch begins with its first sequence number and the number of its records, both
+// little-endian.
 constexpr size_t kBatchHeadBytes = 12;
 
 uint64_t ReadLe(const char* at, int bytes) {
@@ -19,9 +20,11 @@ uint64_t ReadLe(const char* at, int bytes) {
 
 }  // namespace
 
-rocksdb::WalFilter::WalProcessingOption LogOrder::LogRecordFound(
-    unsigned long long log_number, const std::string& file, const rocksdb::WriteBatch& batch,
-    rocksdb::WriteBatch* /*changed*/, bool* /*batch_changed*/) {
+rocksdb::WalFilter::WalProcessingOption LogOrder::LogRecordFound(unsigned long long log_number,
+                                                                 const std::string& file,
+                                                                 const rocksdb::WriteBatch& batch,
+                                                                 rocksdb::WriteBatch* /*changed*/,
+                                                                 bool* /*batch_changed*/) {
   const std::string& bytes = batch.Data();
   if (bytes.size() < kBatchHeadBytes) return WalProcessingOption::kCorruptedRecord;
   const uint64_t first = ReadLe(bytes.data(), 8);

@@ -6,10 +6,10 @@
 
 namespace hongyan::storage {
 
-// Looks on while the logs are replayed at opening: each record must begin with the sequence number right after
-// the one before. RocksDB checks each record by itself, and the sizes of closed logs; this finds records that
-// are missing between, where a damaged length hides the end of a log that others follow.
-// For one opening. RocksDB's opening thread.
+// Looks on while the logs are replayed at opening: each record must begin with the sequence number
+// right after the one before. RocksDB checks each record by itself, and the sizes of closed logs;
+// this finds records that are missing between, where a damaged length hides the end of a log that
+// others follow. For one opening. RocksDB's opening thread.
 class LogOrder final : public rocksdb::WalFilter {
  public:
   WalProcessingOption LogRecordFound(unsigned long long log_number, const std::string& file,

@@ -10,10 +10,10 @@
 
 namespace hongyan::storage {
 
-// The high-water mark on disk: per shard the last batch that was known durable when it was written. It lets an
-// opening store notice that its log has lost its end (SHARDS section 3). Two slots are written in turn, so
-// that a write cut short leaves the other one; both exist from the start, so that no write needs space.
-// One thread at a time.
+// The high-water mark on disk: per shard the last batch that was known durable when it was written.
+// It lets an opening store notice that its log has lost its end (SHARDS section 3). Two slots are
+// written in turn, so that a write cut short leaves the other one; both exist from the start, so
+// that no write needs space. One thread at a time.
 class MarkFile {
  public:
   // Writes a new file, in place of any old one.

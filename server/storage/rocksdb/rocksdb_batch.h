@@ -15,8 +15,8 @@
 
 namespace hongyan::storage {
 
-// Writes staged for the embedded store. Entries are gathered per user, so that a batch with many messages of
-// one group writes one row per member, not one per member and message. Shard thread.
+// Writes staged for the embedded store. Entries are gathered per user, so that a batch with many
+// messages of one group writes one row per member, not one per member and message. Shard thread.
 class RocksdbBatch final : public Batch {
  public:
   explicit RocksdbBatch(const Database& database) : database_(database) {}
@@ -50,7 +50,8 @@ class RocksdbBatch final : public Batch {
   int64_t newest_time_ms_ = 0;
 
   std::vector<EntryRow> rows_;
-  absl::flat_hash_map<model::UserId, uint32_t> open_row_;  // user -> index of the row that may still grow
+  absl::flat_hash_map<model::UserId, uint32_t>
+      open_row_;  // user -> index of the row that may still grow
   size_t entry_bytes_ = 0;
 };
 

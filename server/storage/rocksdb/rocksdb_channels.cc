@@ -54,8 +54,8 @@ base::Result<std::vector<OutboxRow>> RocksdbChannelStore::ReadOutbox(ChannelId c
                                                                      size_t max_items,
                                                                      size_t max_bytes) const {
   const int64_t from = std::max(number, TrimmedThrough(channel) + 1);
-  auto scan = Scan::From(database_, Table::kOutbox, OutboxKey(channel, from),
-                         AfterLastOutboxRow(channel));
+  auto scan =
+      Scan::From(database_, Table::kOutbox, OutboxKey(channel, from), AfterLastOutboxRow(channel));
   if (!scan) return scan.error();
   std::vector<OutboxRow> rows;
   size_t items = 0;
@@ -138,8 +138,8 @@ void RocksdbChannelStore::Unpark(Batch& batch, ChannelId channel, int64_t number
 base::Result<std::vector<ParkedItem>> RocksdbChannelStore::ListParked(model::ShardId target,
                                                                       size_t limit) const {
   constexpr size_t kSourceAt = 1 + 2;
-  const Key end = target == UINT16_MAX ? Key('p' + 1)
-                                       : Key('p').Be16(static_cast<uint16_t>(target + 1));
+  const Key end =
+      target == UINT16_MAX ? Key('p' + 1) : Key('p').Be16(static_cast<uint16_t>(target + 1));
   auto scan = Scan::From(database_, Table::kRest, Key('p').Be16(target), end);
   if (!scan) return scan.error();
   std::vector<ParkedItem> items;

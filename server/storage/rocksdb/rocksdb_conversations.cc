@@ -37,8 +37,9 @@ base::Result<std::optional<model::Message>> RocksdbConversationStore::LastMessag
   return std::optional(std::move(message));
 }
 
-// One walk over the rows for all keys, in their order: it steps where the next key is the next row, and seeks
-// otherwise. (MultiGet goes to disk for data blocks even where it was told to stay in memory.)
+// One walk over the rows for all keys, in their order: it steps where the next key is the next row,
+// and seeks otherwise. (MultiGet goes to disk for data blocks even where it was told to stay in
+// memory.)
 base::Result<MaybeMessages> RocksdbConversationStore::ReadMessages(std::span<const MessageKey> keys,
                                                                    Reach reach) const {
   std::vector<size_t> order(keys.size());
@@ -143,8 +144,9 @@ base::Result<std::optional<model::Member>> RocksdbConversationStore::FindMember(
   return std::optional(std::move(row));
 }
 
-base::Result<std::vector<model::Member>> RocksdbConversationStore::ListMembers(
-    model::GroupId group, model::UserId after, size_t limit) const {
+base::Result<std::vector<model::Member>> RocksdbConversationStore::ListMembers(model::GroupId group,
+                                                                               model::UserId after,
+                                                                               size_t limit) const {
   if (after.value == INT64_MAX) return std::vector<model::Member>();
   auto scan = Scan::From(database_, Table::kRest, MemberKey(group, model::UserId(after.value + 1)),
                          Key('m').Be64(static_cast<uint64_t>(group.value) + 1));

@@ -45,9 +45,8 @@ base::Result<Entries> RocksdbInboxStore::ReadEntries(model::UserId user, model::
                                                      model::Seq upto, size_t limit,
                                                      Reach reach) const {
   if (after >= upto || limit == 0) return Entries();
-  auto scan =
-      Scan::From(database_, Table::kEntries, EntryKey(user, model::Seq(after.value + 1)),
-                 EntryKey(user, model::Seq(INT64_MAX)), reach);
+  auto scan = Scan::From(database_, Table::kEntries, EntryKey(user, model::Seq(after.value + 1)),
+                         EntryKey(user, model::Seq(INT64_MAX)), reach);
   if (!scan) return scan.error();
   Entries entries;
   Entries row;
@@ -134,9 +133,9 @@ base::Result<std::vector<model::GroupId>> RocksdbInboxStore::ListGroups(model::U
                                                                         model::GroupId after,
                                                                         size_t limit) const {
   if (after.value == INT64_MAX) return std::vector<model::GroupId>();
-  auto scan = Scan::From(database_, Table::kRest,
-                         FollowedKey(user, model::GroupId(after.value + 1)),
-                         FollowedKey(user, model::GroupId(INT64_MAX)).Byte('\0'));
+  auto scan =
+      Scan::From(database_, Table::kRest, FollowedKey(user, model::GroupId(after.value + 1)),
+                 FollowedKey(user, model::GroupId(INT64_MAX)).Byte('\0'));
   if (!scan) return scan.error();
   std::vector<model::GroupId> groups;
   for (scan->ToFirst(); scan->at_row() && groups.size() < limit; scan->Next()) {

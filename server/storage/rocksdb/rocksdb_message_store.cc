@@ -43,11 +43,12 @@ base::Error LostCommits(const std::string& path, size_t shard, int64_t found, in
 }
 
 base::Error LostMark(const std::string& path) {
-  return model::Refuse(
-      base::Code::kDataLoss, model::Reason::kBroken,
-      "the high-water mark " + path + " is missing or damaged, so nobody can tell whether the "
-      "store is complete. Restore a backup, or run `hongyan-admin store accept` to take the store "
-      "as it is");
+  return model::Refuse(base::Code::kDataLoss, model::Reason::kBroken,
+                       "the high-water mark " + path +
+                           " is missing or damaged, so nobody can tell whether the "
+                           "store is complete. Restore a backup, or run `hongyan-admin store "
+                           "accept` to take the store "
+                           "as it is");
 }
 
 base::Result<void> CheckHeads(const std::string& path, const Heads& heads, const Heads& durable) {
@@ -120,8 +121,8 @@ struct RocksdbMessageStore::Impl {
   const RocksdbOptions options;
   DataDir dir;
   const StoreIdentity identity;
-  // Receipts from before may go: by the newest shard time committed and by the wall clock, so that neither
-  // alone can expire one early.
+  // Receipts from before may go: by the newest shard time committed and by the wall clock, so that
+  // neither alone can expire one early.
   std::atomic<int64_t> receipts_expire_before_ms{0};
   Database database;
   RocksdbAccountStore accounts;
@@ -172,8 +173,8 @@ base::Result<std::unique_ptr<RocksdbMessageStore>> RocksdbMessageStore::Open(
   }
 
   auto impl = std::make_unique<Impl>(options, *std::move(dir), *identity);
-  const auto opened = impl->database.Open(fresh ? IfMissing::kCreate : IfMissing::kRefuse,
-                                          Recovery::kStrict);
+  const auto opened =
+      impl->database.Open(fresh ? IfMissing::kCreate : IfMissing::kRefuse, Recovery::kStrict);
   if (!opened) return opened.error();
   if (fresh) {
     if (auto finished = impl->dir.FinishCreation(); !finished) return finished.error();
@@ -211,8 +212,8 @@ CommitOutcome RocksdbMessageStore::Commit(std::unique_ptr<Batch> batch) {
   rocksdb::WriteBatch& writes = staged.Finish();
   impl_->channels.StageTrims(&writes);
   if (const auto status = impl_->database.Write(&writes); !status.ok()) {
-    LOG_ERROR("store_commit_unknown path={} error=\"{}\"{}", impl_->options.path,
-              status.ToString(), status.IsNoSpace() ? ": the disk is full, free some space" : "");
+    LOG_ERROR("store_commit_unknown path={} error=\"{}\"{}", impl_->options.path, status.ToString(),
+              status.IsNoSpace() ? ": the disk is full, free some space" : "");
     return CommitOutcome::kUnknown;
   }
 
@@ -287,7 +288,8 @@ base::Result<AcceptedStore> AcceptStore(const RocksdbOptions& options) {
   const RocksdbChannelStore channels(database, *options.clock);
   const auto heads = ReadHeads(channels, identity->shards);
   if (!heads) return heads.error();
-  // The generation first: should this be cut short, the store is refused as before and accepted again.
+  // The generation first: should this be cut short, the store is refused as before and accepted
+  // again.
   ++identity->generation;
   if (auto written = dir->WriteIdentity(*identity); !written) return written.error();
   auto mark = MarkFile::Create(dir->mark_path(), identity->incarnation, *heads);

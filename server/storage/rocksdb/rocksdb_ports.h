@@ -112,8 +112,8 @@ class RocksdbChannelStore final : public ChannelStore {
   base::Result<std::vector<ParkedItem>> ListParked(model::ShardId target,
                                                    size_t limit) const override;
 
-  // Trims are remembered here and ride along with commits, at most once a second and channel, so they cost no
-  // write of their own and few tombstones. Any thread.
+  // Trims are remembered here and ride along with commits, at most once a second and channel, so
+  // they cost no write of their own and few tombstones. Any thread.
   void StageTrims(rocksdb::WriteBatch* writes);
   // The store was opened again: what was trimmed may be back.
   void ForgetTrims();

@@ -11,8 +11,9 @@
 
 namespace hongyan::storage {
 
-// Values of the rarer rows, as protobuf (schema/rocksdb/rows.proto). What the key says is not repeated: it is
-// filled in by the caller. Decoders answer false for bytes that no encoder wrote. Values; any thread.
+// Values of the rarer rows, as protobuf (schema/rocksdb/rows.proto). What the key says is not
+// repeated: it is filled in by the caller. Decoders answer false for bytes that no encoder wrote.
+// Values; any thread.
 
 std::string EncodeUser(const model::User& user);
 bool DecodeUser(rocksdb::Slice value, model::User* user);

@@ -94,8 +94,7 @@ void StoreKeeper::WriteMark(std::unique_lock<std::mutex>& lock) {
 void StoreKeeper::LookAtDisk() {
   struct statvfs disk {};
   if (::statvfs(directory_.c_str(), &disk) != 0) return;  // keeps what it knew
-  const auto free_bytes =
-      static_cast<int64_t>(disk.f_bavail) * static_cast<int64_t>(disk.f_frsize);
+  const auto free_bytes = static_cast<int64_t>(disk.f_bavail) * static_cast<int64_t>(disk.f_frsize);
   disk_free_bytes_.store(free_bytes, std::memory_order_relaxed);
   const bool below = free_bytes < disk_reserve_bytes_;
   if (below_reserve_.exchange(below, std::memory_order_relaxed) == below) return;

@@ -15,9 +15,9 @@
 
 namespace hongyan::storage {
 
-// The thread beside an open store: writes the high-water mark after commits, and looks how much disk is left.
-// It takes one sync at most every 50 ms from the commits, and is at most 100 ms behind them while the disk
-// answers. Its destructor writes the last mark and joins. Any thread.
+// The thread beside an open store: writes the high-water mark after commits, and looks how much
+// disk is left. It takes one sync at most every 50 ms from the commits, and is at most 100 ms
+// behind them while the disk answers. Its destructor writes the last mark and joins. Any thread.
 class StoreKeeper {
  public:
   StoreKeeper(std::string directory, MarkFile mark, int64_t disk_reserve_bytes);

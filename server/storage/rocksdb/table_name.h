@@ -9,8 +9,9 @@
 
 namespace hongyan::storage {
 
-// Names a table while writes are staged. RocksDB's own handles live only as long as the database is open; a
-// batch may outlive a Reopen, and a write staged meanwhile must not land in another table. Any thread.
+// Names a table while writes are staged. RocksDB's own handles live only as long as the database is
+// open; a batch may outlive a Reopen, and a write staged meanwhile must not land in another table.
+// Any thread.
 class TableName final : public rocksdb::ColumnFamilyHandle {
  public:
   explicit TableName(Table table) : id_(static_cast<uint32_t>(table)) {}

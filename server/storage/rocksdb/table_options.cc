@@ -17,8 +17,8 @@ namespace hongyan::storage {
 
 namespace {
 
-// RocksDB's own words, from warnings on, in our log. Not in a file of its own: this build of it aborts when that
-// file cannot be written, and a full disk would end the server.
+// RocksDB's own words, from warnings on, in our log. Not in a file of its own: this build of it
+// aborts when that file cannot be written, and a full disk would end the server.
 class RocksdbLog final : public rocksdb::Logger {
  public:
   RocksdbLog() : Logger(rocksdb::InfoLogLevel::WARN_LEVEL) {}
@@ -111,7 +111,8 @@ rocksdb::ColumnFamilyOptions MakeTable(const std::shared_ptr<rocksdb::Cache>& ca
   table.max_write_buffer_number = 4;  // a burst of flushes does not stop writes
   table.compression = rocksdb::kLZ4Compression;
   table.level_compaction_dynamic_level_bytes = true;
-  // Stalls hit the one thread that acknowledges everything, so they are far away; overload refuses before.
+  // Stalls hit the one thread that acknowledges everything, so they are far away; overload refuses
+  // before.
   table.level0_file_num_compaction_trigger = 4;
   table.level0_slowdown_writes_trigger = 40;
   table.level0_stop_writes_trigger = 80;
@@ -124,8 +125,9 @@ rocksdb::ColumnFamilyOptions MakeTable(const std::shared_ptr<rocksdb::Cache>& ca
   return table;
 }
 
-// The memtable keeps, per prefix, the place of its last insertion: the next row of the same user or conversation
-// goes right behind it without a search. Searching is what commits spend most of their time with.
+// The memtable keeps, per prefix, the place of its last insertion: the next row of the same user or
+// conversation goes right behind it without a search. Searching is what commits spend most of their
+// time with.
 void RememberPlaces(rocksdb::ColumnFamilyOptions* table, size_t prefix_bytes) {
   table->memtable_insert_with_hint_prefix_extractor.reset(
       rocksdb::NewFixedPrefixTransform(prefix_bytes));
@@ -140,15 +142,16 @@ rocksdb::DBOptions MakeDbOptions(const DatabaseOptions& options, IfMissing if_mi
   db.create_if_missing = if_missing == IfMissing::kCreate;
   db.create_missing_column_families = if_missing == IfMissing::kCreate;
 
-  // The default, point in time, silently drops everything after a damaged record; absolute consistency refuses
-  // the torn end that every kill leaves.
+  // The default, point in time, silently drops everything after a damaged record; absolute
+  // consistency refuses the torn end that every kill leaves.
   const bool strict = recovery == Recovery::kStrict;
   db.wal_recovery_mode = strict ? rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords
                                 : rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   db.track_and_verify_wals_in_manifest = strict;
-  db.recycle_log_file_num = 0;        // old records would look like a torn end
-  db.max_bgerror_resume_count = 0;    // never goes on by itself after a failed write or sync
-  db.max_total_wal_size = 96 << 20;  // bounds the replay at opening: about a million records, 2 to 3 s
+  db.recycle_log_file_num = 0;      // old records would look like a torn end
+  db.max_bgerror_resume_count = 0;  // never goes on by itself after a failed write or sync
+  db.max_total_wal_size =
+      96 << 20;  // bounds the replay at opening: about a million records, 2 to 3 s
 
   db.max_open_files = options.max_open_files;
   db.max_background_jobs = 2;
