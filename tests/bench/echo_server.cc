@@ -38,6 +38,8 @@ int Listen(int* port) {
   address.sin_port = htons(static_cast<uint16_t>(*port));
   socklen_t size = sizeof address;
   CHECK(bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0);
+  // Before the port is told to anybody: its loop's thread may start later than the first client.
+  CHECK(listen(fd, 4096) == 0);
   CHECK(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0);
   *port = ntohs(address.sin_port);
   return fd;
