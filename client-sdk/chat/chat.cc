@@ -342,6 +342,11 @@ std::string Chat::WhatIsMissing() const {
   return "the server did not answer in time";
 }
 
+void Chat::GiveUp() {
+  view_.Problem(WhatIsMissing());
+  exit_code_ = kExitUnreachable;
+}
+
 void Chat::Finish() {
   if (!over()) exit_code_ = failed_ && style_ == Style::kProgram ? kExitFailed : kExitOk;
 }
@@ -379,7 +384,7 @@ void Chat::Save() {
     std::ofstream out(fresh, std::ios::trunc);
     for (const auto& [conversation, open] : conversations_) {
       out << conversation.a << '\t' << conversation.b << '\t' << open.unread << '\t' << open.last_ms
-          << '\t' << Escaped(names_.LabelOf(conversation).title) << '\n';
+          << '\t' << Escaped(names_.KnownTitle(conversation)) << '\n';
     }
     if (!out) return;  // only comfort is lost
   }

@@ -49,7 +49,7 @@ class Chat {
 
   // With the input at its end: everything that was asked for is done.
   bool idle() const;
-  std::string WhatIsMissing() const;
+  void GiveUp();  // says what is missing
   void Finish();  // as /quit
 
   // What Tab adds to the words before the cursor: the rest of a command or of a name, as far as it
@@ -70,6 +70,7 @@ class Chat {
   };
   static const std::vector<Command>& Commands();
 
+  std::string WhatIsMissing() const;
   void RunLines();
   void RunCommand(const std::string& line);
   void Say(const std::string& text);

@@ -243,13 +243,8 @@ class Program {
     }
     if (!settings_.follow &&
         now - last_progress_ > std::chrono::duration<double>(settings_.timeout_s)) {
-      std::cerr << "hongyan-chat: " << chat_.WhatIsMissing() << "\n";
-      std::exit(Abandon());
+      chat_.GiveUp();
     }
-  }
-  int Abandon() {
-    chat_.Save();
-    return kExitUnreachable;
   }
 
   const Settings& settings_;

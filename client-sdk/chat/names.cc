@@ -5,6 +5,25 @@
 
 namespace hongyan::chat {
 
+void Names::Learn(UserId user, const std::string& name) {
+  users_[user] = name;
+  guessed_users_.erase(user);
+}
+
+void Names::Learn(GroupId group, const std::string& name) {
+  groups_[group] = name;
+  guessed_groups_.erase(group);
+}
+
+std::string Names::KnownTitle(const Conversation& conversation) const {
+  const bool guessed = conversation.is_group()
+                           ? guessed_groups_.count(conversation.group()) > 0
+                           : guessed_users_.count(conversation.peer_of(me_)) > 0;
+  const bool known = conversation.is_group() ? groups_.count(conversation.group()) > 0
+                                             : users_.count(conversation.peer_of(me_)) > 0;
+  return known && !guessed ? LabelOf(conversation).title : std::string();
+}
+
 const std::string* Names::Known(UserId user) const {
   const auto at = users_.find(user);
   return at == users_.end() ? nullptr : &at->second;
@@ -42,22 +61,36 @@ void Names::InLine(const Conversation& conversation, std::vector<UserId> users,
 }
 
 void Names::Ask(UserId user) {
-  if (users_.count(user) > 0 || !asked_users_.insert(user).second) return;
+  if ((users_.count(user) > 0 && guessed_users_.count(user) == 0) ||
+      !asked_users_.insert(user).second)
+    return;
   client_->FindUser(user, [this, user](Result<User> found) {
     mailbox_.Put([this, user, found = std::move(found)] {
       asked_users_.erase(user);
-      users_[user] = found.ok() ? found->name : "user " + std::to_string(user.value);
+      if (found.ok()) {
+        Learn(user, found->name);
+      } else if (users_.count(user) == 0) {
+        guessed_users_.insert(user);
+        users_[user] = "user " + std::to_string(user.value);
+      }
       Advance();
     });
   });
 }
 
 void Names::Ask(GroupId group) {
-  if (groups_.count(group) > 0 || !asked_groups_.insert(group).second) return;
+  if ((groups_.count(group) > 0 && guessed_groups_.count(group) == 0) ||
+      !asked_groups_.insert(group).second)
+    return;
   client_->GetGroup(group, [this, group](Result<Group> found) {
     mailbox_.Put([this, group, found = std::move(found)] {
       asked_groups_.erase(group);
-      groups_[group] = found.ok() ? found->name : "group " + std::to_string(group.value);
+      if (found.ok()) {
+        Learn(group, found->name);
+      } else if (groups_.count(group) == 0) {
+        guessed_groups_.insert(group);
+        groups_[group] = "group " + std::to_string(group.value);
+      }
       Advance();
     });
   });

@@ -22,8 +22,8 @@ class Names {
   void set_me(UserId me) { me_ = me; }
   UserId me() const { return me_; }
 
-  void Learn(UserId user, const std::string& name) { users_[user] = name; }
-  void Learn(GroupId group, const std::string& name) { groups_[group] = name; }
+  void Learn(UserId user, const std::string& name);
+  void Learn(GroupId group, const std::string& name);
   const std::string* Known(UserId user) const;
   // By name, among what is known; 0 = not.
   UserId FindKnown(const std::string& name) const;
@@ -39,6 +39,8 @@ class Names {
   // "user 42" and "group 42" where the name is not known.
   std::string NameOf(UserId user) const;
   Label LabelOf(const Conversation& conversation) const;
+  // The title, empty where it is only a number.
+  std::string KnownTitle(const Conversation& conversation) const;
 
  private:
   struct Waiting {
@@ -55,6 +57,8 @@ class Names {
   UserId me_ = {};
   std::map<UserId, std::string> users_;
   std::map<GroupId, std::string> groups_;
+  std::set<UserId> guessed_users_;  // not answered: shown by number, asked again when next needed
+  std::set<GroupId> guessed_groups_;
   std::set<UserId> asked_users_;
   std::set<GroupId> asked_groups_;
   std::vector<Waiting> line_;

@@ -11,9 +11,6 @@
 namespace hongyan {
 namespace {
 
-// What the server's default lets through; a larger body is refused before it is stored.
-constexpr size_t kMaxBodyBytes = 1 << 20;
-
 Error Invalid(std::string text) { return {Code::kInvalidArgument, Reason::kNone, std::move(text)}; }
 
 Result<Done> Check(const Options& options) {
@@ -100,14 +97,6 @@ int64_t Client::Send(const Conversation& to, const Body& body, Callback<Sent> do
   const int64_t number = ++last_number_;
   runtime_->Post([core = core_.get(), number, to, bytes = std::move(bytes), timeout_ms,
                   done = std::move(done)]() mutable {
-    if (bytes.size() > kMaxBodyBytes) {
-      if (done) {
-        done(Error{
-            Code::kInvalidArgument, Reason::kTooLarge,
-            "a message has at most 1 MiB: store large content elsewhere and send a reference"});
-      }
-      return;
-    }
     core->Send(number, to, std::move(bytes), timeout_ms, std::move(done));
   });
   return number;

@@ -5,6 +5,12 @@
 #include "hongyan/v1/command.pb.h"
 
 namespace hongyan {
+namespace {
+
+// More than any server's default lets through; a larger body is refused before it is stored.
+constexpr size_t kMaxBodyBytes = 1 << 20;
+
+}  // namespace
 
 Client::Core::Core(Runtime& runtime, Options options, Events events, Saved saved)
     : options_(std::move(options)),
@@ -130,9 +136,15 @@ void Client::Core::OnCommitted(const Result<Done>& result) {
 
 void Client::Core::Send(int64_t number, const Conversation& to, std::string body, int timeout_ms,
                         Callback<Sent> done) {
-  if (session_.stopped()) {
-    if (done) done(stop_error_);
-    return;
+  const auto refuse = [&](const Error& error) {
+    if (done) done(error);
+    if (events_.on_sent) events_.on_sent(number, to, error);
+  };
+  if (session_.stopped()) return refuse(stop_error_);
+  if (body.size() > kMaxBodyBytes) {
+    return refuse(
+        {Code::kInvalidArgument, Reason::kTooLarge,
+         "a message has at most 1 MiB: keep large content elsewhere and send a reference"});
   }
   outbox_.Add(number, to, std::move(body), timeout_ms, std::move(done));
 }

@@ -47,6 +47,8 @@ void Puller::OnReady(UserId me, int64_t head) {
   } else {
     head_ = std::max(head_, head);
   }
+  // A server that knows less than we have seen was restored: asking makes it say so.
+  if (head >= 0 && head < cursor_) unknown_ = true;
   caught_up_ = !unknown_ && head_ <= cursor_;
   if (caught_up_) {
     session_.Proven();

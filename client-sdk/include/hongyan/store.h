@@ -37,7 +37,7 @@ class Store {
  public:
   virtual ~Store() = default;
 
-  // Called once, first.
+  // Called before anything else.
   virtual Result<Saved> Load() = 0;
 
   virtual void SetDevice(const std::string& device_id) = 0;

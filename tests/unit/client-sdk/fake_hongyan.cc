@@ -231,6 +231,10 @@ void FakeHongyan::OnSync(int from, const FrameHeader& header, std::string_view p
     }
   }
   const Inbox& inbox = inboxes_[sessions_[from]];
+  if (sync.cursor() > inbox.head) {
+    Refuse(from, header, MakeError(v1::OUT_OF_RANGE, v1::CURSOR_AHEAD));
+    return;
+  }
   v1::SyncReply reply;
   reply.set_head(inbox.head);
   for (const v1::Entry& entry : inbox.entries) {
@@ -320,6 +324,11 @@ void FakeHongyan::End(const std::string& name, v1::EndReason reason, int64_t ret
 void FakeHongyan::RaiseGeneration() {
   std::lock_guard lock(mutex_);
   ++generation_;
+}
+
+void FakeHongyan::LoseInbox(const std::string& name) {
+  std::lock_guard lock(mutex_);
+  inboxes_.erase(UserIdOf(name));
 }
 
 std::vector<std::string> FakeHongyan::Texts(const std::string& one, const std::string& other) {

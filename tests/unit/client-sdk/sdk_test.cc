@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -247,6 +249,78 @@ TEST_CASE_FIXTURE(Scene, "a message survives a crash before any connection") {
   server.ComeBack();
   ann.Open();
   ann.WaitUntil([&] { return ann.sent.size() == 2; });
+  CHECK(server.Texts("ann", "bob") == Numbers(0, 2));
+}
+
+TEST_CASE_FIXTURE(
+    Scene, "a message leaves only after the store has it durably, with its id and its bytes") {
+  // Remembers what is durable, visibly for the server's thread.
+  struct WatchedStore : MemoryStore {
+    std::mutex mutex;
+    std::map<int64_t, UnsentMessage> put;
+    std::map<std::string, std::string> durable;  // client_msg_id -> body
+    void PutUnsent(const UnsentMessage& message) override {
+      put[message.number] = message;
+      MemoryStore::PutUnsent(message);
+    }
+    Result<Done> Commit(Durability durability) override {
+      if (durability == Durability::kDurable) {
+        std::lock_guard lock(mutex);
+        for (const auto& [number, message] : put) durable[message.client_msg_id] = message.body;
+      }
+      return MemoryStore::Commit(durability);
+    }
+  };
+  auto watched = std::make_shared<WatchedStore>();
+  auto early = std::make_shared<std::atomic<int>>(0);
+  Server([&](auto& s) {
+    s.knobs.refuse_send = [watched,
+                           early](const v1::SendMessage& send) -> std::optional<v1::Error> {
+      std::lock_guard lock(watched->mutex);
+      const auto at = watched->durable.find(send.client_msg_id());
+      if (at == watched->durable.end() || at->second != send.body()) ++*early;
+      return std::nullopt;
+    };
+    return 0;
+  });
+  server.GoDown();
+  ann.store = watched;
+  ann.Open();
+  std::vector<std::future<Result<Sent>>> futures;
+  for (const auto& text : Numbers(0, 10)) {  // offline: the ids come later
+    futures.push_back(ann.client->Send(ann.With("bob"), Text{text}));
+  }
+  server.ComeBack();
+  for (auto& future : futures) CHECK(Wait(future).ok());
+  for (const auto& text : Numbers(10, 20)) {
+    auto online = ann.client->Send(ann.With("bob"), Text{text});
+    CHECK(Wait(online).ok());
+  }
+  CHECK(early->load() == 0);
+  CHECK(server.Texts("ann", "bob") == Numbers(0, 20));
+}
+
+TEST_CASE_FIXTURE(Scene, "a store that cannot be written refuses sends, receiving goes on") {
+  struct FailingStore : MemoryStore {
+    std::atomic<bool> failing{false};
+    Result<Done> Commit(Durability durability) override {
+      if (!failing) return MemoryStore::Commit(durability);
+      return Error{Code::kResourceExhausted, Reason::kNone, "no space left"};
+    }
+  };
+  auto store = std::make_shared<FailingStore>();
+  ann.store = store;
+  ann.Open();
+  ann.WaitUntil([&] { return ann.synced > 0; });
+  store->failing = true;
+  auto refused = ann.client->Send(ann.With("bob"), Text{"lost"});
+  CHECK(Wait(refused).error().text == "no space left");
+  ann.WaitUntil([&] { return ann.problems.size() == 1; });
+  server.Say("bob", "ann", "m0");
+  ann.WaitTexts({"m0"});
+  store->failing = false;
+  auto accepted = ann.client->Send(ann.With("bob"), Text{"m1"});
+  CHECK(Wait(accepted).ok());
   CHECK(server.Texts("ann", "bob") == Numbers(0, 2));
 }
 
@@ -582,6 +656,19 @@ TEST_CASE_FIXTURE(Scene, "below what is kept the client is told and goes on from
   ann.Open();
   ann.WaitTexts(Numbers(3, 5));
   ann.WaitUntil([&] { return ann.truncated == 1; });
+}
+
+TEST_CASE_FIXTURE(
+    Scene,
+    "a server that knows less than the device has seen is a problem told, the cursor stays") {
+  server.Say("bob", "ann", "m0");
+  ann.Open();
+  ann.WaitTexts({"m0"});
+  server.LoseInbox("ann");
+  server.End("ann", v1::END_DRAINING);
+  ann.WaitUntil([&] { return !ann.problems.empty(); });
+  CHECK(ann.Look([&] { return ann.problems[0].reason; }) == Reason::kCursorAhead);
+  CHECK(ann.client->GetStatus().cursor == 1);
 }
 
 // ---- the connection ----
