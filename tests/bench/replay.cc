@@ -128,7 +128,11 @@ void Replay::ChooseHabits(Playing& playing) {
     Member& member = members_[playing.first_member + order[i]];
     member.habit = i < late ? Habit::kLate : Habit::kComesAndGoes;
     member.was_offline = true;  // both begin offline
-    if (i < late) member.client->SetPulls(LoadClient::Pulls::kNo);
+    if (i < late) {
+      member.client->SetPulls(LoadClient::Pulls::kNo);
+    } else {
+      coming_.push_back(playing.first_member + static_cast<uint32_t>(order[i]));
+    }
   }
 }
 
@@ -136,9 +140,7 @@ void Replay::ChooseHabits(Playing& playing) {
 
 void Replay::Begin() {
   coming_and_going_ = true;
-  for (Member& member : members_) {
-    if (member.habit == Habit::kComesAndGoes) member.change_ns = NextChange();
-  }
+  for (const uint32_t index : coming_) members_[index].change_ns = NextChange();
   timer_ = std::make_unique<sdk::Timer>(stage_.thread().runtime, [this] { ComeAndGo(); });
   timer_->Arm(kTickMs);
   for (Playing& playing : playing_) SendNext(playing);
@@ -154,8 +156,9 @@ int64_t Replay::NextChange() {
 void Replay::ComeAndGo() {
   if (!coming_and_going_) return;
   const int64_t now = NowNs();
-  for (Member& member : members_) {
-    if (member.habit != Habit::kComesAndGoes || now < member.change_ns) continue;
+  for (const uint32_t index : coming_) {
+    Member& member = members_[index];
+    if (now < member.change_ns) continue;
     if (member.client->sending()) continue;  // its line is on the way: it stays until the ack
     if (member.client->wanted_online()) {
       member.client->GoOffline();

@@ -96,6 +96,7 @@ class Replay final : public LoadClient::Owner {
   std::mt19937_64 random_;
   std::vector<Playing> playing_;
   std::vector<Member> members_;
+  std::vector<uint32_t> coming_;  // who comes and goes, indices into members_
   std::unique_ptr<sdk::Timer> timer_;
   bool coming_and_going_ = false;
   int64_t acked_ = 0;
