@@ -196,6 +196,11 @@ void LoadClient::Fail(const std::string& what) {
 void LoadClient::OnPush(uint16_t command, std::string_view payload) {
   if (command == v1::NOTIFY) {
     if (!pulls_) return;
+    if (!syncing_ && pull_pause_ms_ > 0) {
+      sync_again_ = true;
+      if (!timer_.armed()) timer_.Arm(pull_pause_ms_);
+      return;
+    }
     if (!syncing_) return StartSync();
     // The reply on its way may not know of it yet.
     if (Parse(thread_.notify, payload) && thread_.notify.head() > cursor_) sync_again_ = true;

@@ -91,6 +91,9 @@ class LoadClient {
   // From now on it pulls (or does not) when notified and at login.
   void SetPulls(Pulls pulls) { pulls_ = pulls == Pulls::kYes; }
 
+  // How long it waits after a notify before it pulls; 0 (at first) = not at all.
+  void SetPullPause(int pause_ms) { pull_pause_ms_ = pause_ms; }
+
   // Answered by Owner::OnHead.
   void Heartbeat();
 
@@ -141,8 +144,9 @@ class LoadClient {
   bool in_flight_ = false;    // the send has left at least once and has no answer
   bool was_online_ = false;
   uint8_t tries_ = 0;
+  int pull_pause_ms_ = 0;
   std::unique_ptr<sdk::Link> link_;
-  sdk::Timer timer_;  // back-off, or a send that was refused for the moment
+  sdk::Timer timer_;  // back-off, a send that was refused for the moment, a pause before a pull
 
   int64_t cursor_ = 0;
   int64_t asked_ = 0;  // cursor of the sync in flight

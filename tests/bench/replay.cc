@@ -18,6 +18,12 @@ constexpr int64_t kTickMs = 10;
 constexpr double kShortestStayMs = 20;
 constexpr double kLongestStayMs = 2000;
 constexpr size_t kMaxNameBytes = 64;
+// Of four members one pulls at every notify; the others pause first, as devices that sleep do, and
+// then find several lines at once. Both ways through the server are walked, and a big replay is not
+// all notifies.
+constexpr uint64_t kEagerOneOf = 4;
+constexpr int kShortestPauseMs = 10;
+constexpr int kLongestPauseMs = 150;
 
 std::string TextBody(const std::string& line) {
   v1::Body body;
@@ -69,6 +75,11 @@ base::Result<void> Replay::Prepare() {
             stage_.thread(), *this, account,
             stage_.SourceOf(index, playing_.size() * playing.accounts.size()),
             LoadClient::Pulls::kYes, index);
+        member.eager = random_() % kEagerOneOf == 0;
+        if (!member.eager) {
+          member.client->SetPullPause(
+              std::uniform_int_distribution<>(kShortestPauseMs, kLongestPauseMs)(random_));
+        }
         members_.push_back(std::move(member));
       }
       ChooseHabits(playing);
@@ -234,8 +245,8 @@ void Replay::OnEntry(LoadClient& client, const v1::Entry& entry, int64_t now_ns)
   }
   ++report_.delivered;
   --still_missing_;
-  // Who was away measures the absence, not the server.
-  if (member.habit == Habit::kStays &&
+  // Who was away or paused measures that, not the server.
+  if (member.habit == Habit::kStays && member.eager &&
       client.index() != playing.first_member + playing.chat->sender[static_cast<size_t>(line)]) {
     deliver_.AddNs(now_ns - playing.sent_ns[static_cast<size_t>(line)]);
   }

@@ -62,6 +62,7 @@ class Replay final : public LoadClient::Owner {
     uint32_t log = 0;
     Habit habit = Habit::kStays;
     bool was_offline = false;
+    bool eager = false;     // pulls at every notify, without a pause
     int64_t change_ns = 0;  // kComesAndGoes: when it comes or goes next
     int64_t doubled = 0;    // lines it saw twice: later places are shifted by so many
     OrderCheck seen;        // numbers of lines
