@@ -462,7 +462,9 @@ void World::ProbeStale() {
   const auto kind = random_.Below(4);
   send.client_msg_id = IdAt(now_ms);
   if (kind == 0) send.client_msg_id = IdAt(now_ms - int64_t{8} * 24 * 3600 * 1000);
-  if (kind == 1) send.client_msg_id = IdAt(now_ms + 3600 * 1000);
+  // Days may pass before it is carried out: far enough ahead to be so even then.
+  const int64_t ahead_ms = plan_.faults.days > 0 ? int64_t{30} * 24 * 3600 * 1000 : 15 * 60 * 1000;
+  if (kind == 1) send.client_msg_id = IdAt(now_ms + ahead_ms);
   if (kind == 2) send.client_msg_id.bytes[6] = 0x40;
   if (kind == 3) send.after = IdAt(now_ms);
   life_->door->Submit({{}, model::Priority::kChat, 0, 0, send}, [kind](const model::Reply& reply) {
