@@ -39,14 +39,16 @@ Examples:
 )";
 
 constexpr const char* kFooter = R"(
-In a terminal: lines are messages, /help lists the commands. By pipe: each line of standard input is a message
-or a command; each line of output is KIND<tab>FIELD...: connected, message, sent, failed, group, member, note.
+In a terminal: lines are messages, /help lists the commands. By pipe: each line of standard input is
+a message or a command; each line of output is KIND<tab>FIELD...: connected, message, history, sent,
+failed, chat, group, member, note. Errors are on standard error.
 
-The password comes from --password-file, HONGYAN_PASSWORD or a question; it is needed once, then the store has
-a token.
+The password comes from --password-file, HONGYAN_PASSWORD or a question; it is needed once, then the
+store has a token.
 
-Exit codes: 0 everything was sent, 1 something failed, 2 wrong usage, 3 the server was not reached in time
-(what was not sent is kept and leaves the next time), 4 the server refused the login or ended the session.)";
+Exit codes: 0 everything was sent, 1 something failed, 2 wrong usage, 3 the server was not reached in
+time (what was not sent is kept and leaves the next time), 4 the login was refused or the session
+ended for good.)";
 
 struct Settings {
   std::string server = "127.0.0.1:7460";
