@@ -46,8 +46,8 @@ failed, chat, group, member, note. Errors are on standard error.
 The password comes from --password-file, HONGYAN_PASSWORD or a question; it is needed once, then the
 store has a token.
 
-Exit codes: 0 everything was sent, 1 something failed, 2 wrong usage, 3 the server was not reached in
-time (what was not sent is kept and leaves the next time), 4 the login was refused or the session
+Exit codes: 0 everything was sent, 1 something failed, 2 wrong usage, 3 the server was not reached
+in time (what was not sent is kept and leaves the next time), 4 the login was refused or the session
 ended for good.)";
 
 struct Settings {
