@@ -65,6 +65,32 @@ std::vector<int64_t> Numbers(int64_t first, int64_t last) {
 
 }  // namespace
 
+TEST_CASE_TEMPLATE("what was just written is read as it is read after a restart, from every cursor",
+                   Adapter, ADAPTERS) {
+  Adapter adapter;
+  int64_t last = 0;
+  for (const int64_t batch : {1, 4, 2, 7, 1}) {
+    Fill(adapter.store(), kAnna, last + 1, last + batch, batch);
+    last += batch;
+    for (int64_t after = 0; after < last; ++after) {
+      CHECK(Read(adapter.store(), kAnna, after, last, 100) == Numbers(after + 1, last));
+      CHECK(Read(adapter.store(), kAnna, after, last, 2) ==
+            Numbers(after + 1, std::min(last, after + 2)));
+    }
+  }
+  // A jump of generation: the newest row begins above every old cursor.
+  const int64_t jumped = 3 * kGeneration;
+  Fill(adapter.store(), kAnna, jumped + 1, jumped + 2, 2);
+  const auto fresh = Read(adapter.store(), kAnna, last - 1, jumped + 2, 100);
+  CHECK(fresh == std::vector<int64_t>{last, jumped + 1, jumped + 2});
+  adapter.Restart();
+  const auto again = adapter.store().inboxes().ReadEntries(kAnna, Seq(last - 1), Seq(jumped + 2),
+                                                           100, Reach::kDisk);
+  REQUIRE(again.ok());
+  REQUIRE(again->size() == fresh.size());
+  for (size_t i = 0; i < fresh.size(); ++i) CHECK((*again)[i].seq == Seq(fresh[i]));
+}
+
 TEST_CASE_TEMPLATE("entries are read above the cursor, up to the head and to the limit", Adapter,
                    ADAPTERS) {
   Adapter adapter;

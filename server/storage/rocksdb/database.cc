@@ -14,6 +14,11 @@ namespace hongyan::storage {
 
 namespace {
 
+// Some 10 MiB with short messages, 80 MiB at the very most.
+constexpr size_t kRecentEntryRows = 65'536;
+constexpr size_t kRecentBodies = 16'384;
+constexpr size_t kRecentRowBytes = 1024;
+
 base::Error StoppedError() {
   return model::Refuse(base::Code::kUnavailable, model::Reason::kStoreStopped,
                        "the store is being opened again after a failed write", 200);
@@ -61,7 +66,10 @@ base::Error BrokenRow(const char* what, const rocksdb::Slice& key) {
 }
 
 Database::Database(DatabaseOptions options)
-    : options_(std::move(options)), cache_(rocksdb::NewLRUCache(options_.block_cache_bytes)) {}
+    : options_(std::move(options)),
+      cache_(rocksdb::NewLRUCache(options_.block_cache_bytes)),
+      recent_entries_(kRecentEntryRows, kRecentRowBytes),
+      recent_bodies_(kRecentBodies, kRecentRowBytes) {}
 
 Database::~Database() { Close(); }
 
@@ -106,6 +114,8 @@ void Database::Close() {
 
 rocksdb::Status Database::CloseLocked() {
   if (!options_.sync) db_->SyncWAL().PermitUncheckedError();
+  recent_entries_.Clear();
+  recent_bodies_.Clear();
   for (auto*& handle : tables_) {
     db_->DestroyColumnFamilyHandle(handle);
     handle = nullptr;
@@ -123,7 +133,46 @@ rocksdb::Status Database::Write(rocksdb::WriteBatch* batch) {
   rocksdb::Status status = db_->Write(options, batch);
   if (!status.ok()) failed_.store(true, std::memory_order_release);
   if (status.ok() && options.sync) syncs_.fetch_add(1, std::memory_order_relaxed);
+  if (status.ok()) Remember(*batch);
   return status;
+}
+
+void Database::Remember(const rocksdb::WriteBatch& committed) {
+  struct Visitor final : rocksdb::WriteBatch::Handler {
+    explicit Visitor(Database& to) : database(to) {}
+    rocksdb::Status PutCF(uint32_t table, const rocksdb::Slice& key,
+                          const rocksdb::Slice& value) override {
+      if (RecentRows* const recent = database.RecentOf(static_cast<Table>(table))) {
+        recent->Put(key, value);
+      }
+      return rocksdb::Status::OK();
+    }
+    rocksdb::Status DeleteCF(uint32_t table, const rocksdb::Slice& key) override {
+      if (RecentRows* const recent = database.RecentOf(static_cast<Table>(table))) {
+        recent->Forget(key);
+      }
+      return rocksdb::Status::OK();
+    }
+    rocksdb::Status DeleteRangeCF(uint32_t table, const rocksdb::Slice&,
+                                  const rocksdb::Slice&) override {
+      if (RecentRows* const recent = database.RecentOf(static_cast<Table>(table))) recent->Clear();
+      return rocksdb::Status::OK();
+    }
+    Database& database;
+  };
+  Visitor visitor(*this);
+  committed.Iterate(&visitor).PermitUncheckedError();
+}
+
+RecentRows* Database::RecentOf(Table table) {
+  if (table == Table::kEntries) return &recent_entries_;
+  return table == Table::kBodies ? &recent_bodies_ : nullptr;
+}
+
+bool Database::GetRecent(Table table, const Key& key, std::string* value) const {
+  if (failed()) return false;
+  const RecentRows* const recent = const_cast<Database*>(this)->RecentOf(table);
+  return recent != nullptr && recent->Get(key.slice(), value);
 }
 
 base::Result<Database::Reading> Database::Read() const {

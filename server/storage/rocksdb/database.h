@@ -14,6 +14,7 @@
 #include "storage/batch.h"
 #include "storage/rocksdb/keys.h"
 #include "storage/rocksdb/log_order.h"
+#include "storage/rocksdb/recent_rows.h"
 #include "storage/rocksdb/table_name.h"
 
 namespace hongyan::storage {
@@ -77,6 +78,9 @@ class Database {
   base::Result<bool> Get(Table table, const Key& key, Reach reach,
                          rocksdb::PinnableSlice* value) const;
 
+  // The row if it was committed lately: entries and bodies only. False says nothing.
+  bool GetRecent(Table table, const Key& key, std::string* value) const;
+
   // Where staged writes go; good whether the database is open or not.
   rocksdb::ColumnFamilyHandle* name(Table table) const {
     return &names_[static_cast<size_t>(table)];
@@ -86,6 +90,8 @@ class Database {
 
  private:
   rocksdb::Status CloseLocked();  // REQUIRES open_mutex_ held alone, db_ open
+  void Remember(const rocksdb::WriteBatch& committed);
+  RecentRows* RecentOf(Table table);  // null: not kept
 
   const DatabaseOptions options_;
   std::shared_ptr<rocksdb::Cache> cache_;
@@ -99,6 +105,8 @@ class Database {
       TableName(Table::kRest), TableName(Table::kEntries), TableName(Table::kBodies),
       TableName(Table::kReceipts), TableName(Table::kOutbox)};
   std::atomic<int64_t> syncs_{0};
+  RecentRows recent_entries_;
+  RecentRows recent_bodies_;
 };
 
 // Rows of one table with first <= key < end, in either direction. Lives briefly: Close waits for

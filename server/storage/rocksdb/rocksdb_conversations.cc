@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <numeric>
+#include <string>
 #include <tuple>
 
 #include "storage/rocksdb/hot_rows.h"
@@ -42,14 +42,23 @@ base::Result<std::optional<model::Message>> RocksdbConversationStore::LastMessag
 // memory.)
 base::Result<MaybeMessages> RocksdbConversationStore::ReadMessages(std::span<const MessageKey> keys,
                                                                    Reach reach) const {
-  std::vector<size_t> order(keys.size());
-  std::iota(order.begin(), order.end(), size_t{0});
+  MaybeMessages messages(keys.size());
+  std::vector<size_t> order;  // of those that were not written lately
+  std::string value;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const Key key = BodyKey(keys[i].conversation, keys[i].seq);
+    if (!database_.GetRecent(Table::kBodies, key, &value)) {
+      order.push_back(i);
+    } else if (!DecodeMessage(value, keys[i].seq, Body::kWith, &messages[i].emplace())) {
+      return BrokenRow("message", key.slice());
+    }
+  }
+  if (order.empty() && !database_.failed()) return messages;
   const auto place = [&keys](size_t i) { return std::tie(keys[i].conversation, keys[i].seq); };
   std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return place(a) < place(b); });
 
   auto scan = Scan::From(database_, Table::kBodies, Key(), AfterAllBodies(), reach);
   if (!scan) return scan.error();
-  MaybeMessages messages(keys.size());
   for (const size_t i : order) {
     const Key key = BodyKey(keys[i].conversation, keys[i].seq);
     scan->Advance(key);

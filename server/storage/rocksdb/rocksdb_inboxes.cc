@@ -41,10 +41,27 @@ base::Result<model::Seq> RocksdbInboxStore::Floor(model::UserId user) const {
   return model::Seq(LastId(value));
 }
 
+// Who is online pulls the newest row within milliseconds of its commit: then it is the one that ends at the
+// head, and begins right after the cursor or before.
+std::optional<Entries> RocksdbInboxStore::ReadRecent(model::UserId user, model::Seq after,
+                                                     model::Seq upto, size_t limit) const {
+  std::string value;
+  Entries row;
+  if (!database_.GetRecent(Table::kEntries, EntryKey(user, upto), &value)) return std::nullopt;
+  if (!DecodeEntryRow(value, upto, &row) || row.front().seq.value > after.value + 1) {
+    return std::nullopt;
+  }
+  const auto seen = static_cast<ptrdiff_t>(after.value - (row.front().seq.value - 1));
+  row.erase(row.begin(), row.begin() + seen);
+  if (row.size() > limit) row.resize(limit);
+  return row;
+}
+
 base::Result<Entries> RocksdbInboxStore::ReadEntries(model::UserId user, model::Seq after,
                                                      model::Seq upto, size_t limit,
                                                      Reach reach) const {
   if (after >= upto || limit == 0) return Entries();
+  if (auto recent = ReadRecent(user, after, upto, limit)) return *std::move(recent);
   auto scan = Scan::From(database_, Table::kEntries, EntryKey(user, model::Seq(after.value + 1)),
                          EntryKey(user, model::Seq(INT64_MAX)), reach);
   if (!scan) return scan.error();

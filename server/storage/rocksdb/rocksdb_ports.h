@@ -89,6 +89,9 @@ class RocksdbInboxStore final : public InboxStore {
                                                        size_t limit) const override;
 
  private:
+  std::optional<std::vector<NumberedEntry>> ReadRecent(model::UserId user, model::Seq after,
+                                                       model::Seq upto, size_t limit) const;
+
   const Database& database_;
 };
 
