@@ -57,7 +57,8 @@ void Admission::Observe(double queue_ms) {
   } else {
     const int64_t target = admitted + admitted / 50 + 1;
     while (limit < kLevels && admitted < target) admitted += arrived[static_cast<size_t>(limit++)];
-    // Who is refused comes back seldom, so counting arrivals alone would take minutes to open again.
+    // Who is refused comes back seldom, so counting arrivals alone would take minutes to open
+    // again.
     if (queue_ms < options_.queue_ms / 4) limit = std::min(kLevels, limit + kIdleStep);
   }
   limit_.store(limit, std::memory_order_relaxed);

@@ -12,8 +12,9 @@
 namespace hongyan::overload {
 
 struct AdmissionOptions {
-  // Average queuing time above which the shards count as overloaded. DAGOR has 20 ms; a shard that commits
-  // a thousand records at a time needs more at its very maximum, with a thousand senders waiting.
+  // Average queuing time above which the shards count as overloaded. DAGOR has 20 ms; a shard that
+  // commits a thousand records at a time needs more at its very maximum, with a thousand senders
+  // waiting.
   double queue_ms = 100;
   int64_t retry_min_ms = 250;  // refusals name a pause between these two
   int64_t retry_max_ms = 1250;
@@ -53,7 +54,8 @@ class Admission {
   static constexpr int kClasses = 6;
   static constexpr int kBuckets = 128;
   static constexpr int kLevels = kClasses * kBuckets;
-  static constexpr int kIdleStep = kLevels / 16;  // with empty queues all is open again after 16 windows
+  static constexpr int kIdleStep =
+      kLevels / 16;  // with empty queues all is open again after 16 windows
 
   int LevelOf(model::Priority priority, model::UserId user) const;
 

@@ -93,7 +93,8 @@ Outcome Run(const std::vector<std::string>& command, const std::string& input) {
 
 SpawnedServer::SpawnedServer(std::string config, int port)
     : directory_(NewDirectory()), data_(directory_ + "/data") {
-  std::ofstream(directory_ + "/hongyand.toml") << "listen = \"127.0.0.1:" << port << "\"\n" << config;
+  std::ofstream(directory_ + "/hongyand.toml") << "listen = \"127.0.0.1:" << port << "\"\n"
+                                               << config;
   Start();
 }
 

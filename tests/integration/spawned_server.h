@@ -21,8 +21,8 @@ Outcome Run(const std::vector<std::string>& command, const std::string& input = 
 // fails the test where the server does not do what it should in time. One thread.
 class SpawnedServer {
  public:
-  // `config`: lines of TOML besides listen. Port 0: a free one, another at each start. Waits until the
-  // server is ready.
+  // `config`: lines of TOML besides listen. Port 0: a free one, another at each start. Waits until
+  // the server is ready.
   explicit SpawnedServer(std::string config = "", int port = 0);
   ~SpawnedServer();
   SpawnedServer(const SpawnedServer&) = delete;
