@@ -156,7 +156,7 @@ void Heartbeat(Session& session, const proto::Frame& frame) {
   v1::HeartbeatReply& reply = desk.scratch().heartbeat;
   const auto head = desk.services().online.Head(session.user());
   reply.set_head(head.has_value() ? head->value : -1);
-  reply.set_server_time_ms(desk.services().clock.WallMs());
+  reply.set_server_time_ms(desk.server_time_ms());
   if (head.has_value()) session.told().Say(*head);
   desk.counts().heartbeats.Add();
   session.Answer(frame.header.command, frame.header.request_id, reply);

@@ -71,7 +71,7 @@ void Welcome(Session& session, std::optional<model::Seq> head) {
   reply.set_user_name(joining.opened.user_name);
   reply.set_session_number(joining.opened.session_number);
   reply.set_head(head.has_value() ? head->value : -1);
-  reply.set_server_time_ms(now_ms);
+  reply.set_server_time_ms(session.desk().server_time_ms());
   reply.set_heartbeat_ms(kHeartbeatMs);
   reply.set_token_expires_ms(joining.token.expires_ms);
   if (joining.token.number == 0 || services.tokens.WorthRenewing(joining.token, now_ms)) {
@@ -106,7 +106,7 @@ void Hello(Session& session, const proto::Frame& frame) {
   }
   v1::HelloReply reply;
   reply.set_version(kProtocolVersion);
-  reply.set_server_time_ms(session.desk().services().clock.WallMs());
+  reply.set_server_time_ms(session.desk().server_time_ms());
   reply.set_max_frame_bytes(static_cast<uint32_t>(session.desk().limits().frame_bytes));
   reply.set_server("hongyand/" HONGYAN_VERSION);
   session.Answer(header.command, header.request_id, reply);

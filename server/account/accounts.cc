@@ -256,15 +256,16 @@ base::Result<void> Accounts::Revoke(shard::UnitOfWork& work, const model::Revoke
 base::Result<void> Accounts::Disable(shard::UnitOfWork& work, const model::SetDisabled& command) {
   auto user = GetUser(command.user);
   if (!user.ok()) return std::move(user).error();
-  if (user->disabled == command.disabled) return {};
   const auto devices = FindDevices(command.user);
   if (!devices.ok()) return devices.error();
-  user->disabled = command.disabled;
+  // A repeat too: the sessions may have outlived the first where its commit ended unknown.
   if (command.disabled) {
     for (const Device& device : *devices.value()) {
       effects_.push_back(EndedUpTo(command.user, device, model::EndReason::kDisabled));
     }
   }
+  if (user->disabled == command.disabled) return {};
+  user->disabled = command.disabled;
   store_.PutUser(work.batch(), *user);
   users_.Put(command.user, std::move(user).value());
   return {};

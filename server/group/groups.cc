@@ -267,6 +267,10 @@ model::Reply Groups::ChangeNow(shard::UnitOfWork& work, const model::ChangeMembe
     if (!next) return next.error();
     next_owner = *next;
   }
+  // Its row is read before anything is written: a read that fails refuses the command whole.
+  if (next_owner && next_owner != group.owner) {
+    if (auto row = conversations_.FindMember(group.id, next_owner); !row) return row.error();
+  }
   auto message = conversations_.Append(
       work, conversation,
       {change.actor, change.request_id, model::BodyKind::kSystem,

@@ -224,6 +224,8 @@ model::Reply BatchRun::RetryParked(const model::RetryParked& retry) {
   const size_t before = batch_->records();
   for (const auto& row : *parked) {
     if (row.channel != channel || (retry.number != 0 && row.number != retry.number)) continue;
+    const auto changed = parked_.find({row.channel, row.number});
+    if (changed != parked_.end() && !changed->second.has_value()) continue;  // let go just now
     ++answer.retried;
     auto item = DecodeItem(row.item);
     if (!item) continue;
@@ -233,6 +235,8 @@ model::Reply BatchRun::RetryParked(const model::RetryParked& retry) {
     if (!outcome || outcome->kind != ItemOutcome::Kind::kApplied) continue;
     Unpark(row.channel, row.number);
     ++answer.applied;
+    // A snapshot that failed by itself lets go here what waits for it, before anything newer comes.
+    if (outcome->conversation.valid()) Release(retry.target, outcome->conversation);
   }
   MarkTouched(retry.target, before);
   return model::ReplyBody(answer);

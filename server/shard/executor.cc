@@ -58,6 +58,7 @@ struct Executor::Impl {
   void PumpAll();
   void NoteQueueTime(const model::Command& command, int64_t now_ns);
   void PublishReport();
+  void PublishTime() { time_ahead_ms.store(time.NowMs() - clock.BootNs() / kNsPerMs); }
   bool full(const BatchRun& run, size_t upto_records) const {
     return run.records() >= upto_records || run.bytes() >= limits.batch_bytes;
   }
@@ -90,6 +91,7 @@ struct Executor::Impl {
   bool closed = false;  // the store stays closed: answer nothing but refusals
 
   std::atomic<double> queue_ms{0};
+  std::atomic<int64_t> time_ahead_ms{0};  // of the boot clock
   mutable std::mutex report_mutex;
   ExecutorReport report;  // guarded by report_mutex
   ExecutorReport counts;  // executor's thread; copied into `report` at each tick
@@ -128,6 +130,7 @@ base::Result<void> Executor::Open(const LogicFactory& make_logic) {
   int64_t newest_ms = 0;
   for (const auto& [id, shard] : me.driven.shards) newest_ms = std::max(newest_ms, shard.head.time_ms);
   if (auto started = me.time.Start(newest_ms); !started) return started;
+  me.PublishTime();
   me.counts.name = me.name;
   for (const model::ShardId id : me.ids) {
     auto parked = me.store.channels().ListParked(id, 1'000'000);
@@ -305,9 +308,11 @@ bool Executor::RunOnce() {
   BatchRun run(me.driven, me.store, me.limits, me.time.NowMs(), me.clock.BootNs());
   std::vector<model::Command> taken;
   me.Fill(run, taken);
+  // Only items that failed: there is nothing to do before the next tick, or this would never rest.
+  const bool moved = !taken.empty() || run.writes();
   me.Finish(run, std::move(taken));
   me.PumpAll();
-  return true;
+  return moved;
 }
 
 void Executor::Impl::Finish(BatchRun& run, std::vector<model::Command> taken) {
@@ -475,6 +480,7 @@ void Executor::Tick() {
     me.window_wait_ns = 0;
     me.window_commands = 0;
   }
+  me.PublishTime();
   me.PublishReport();
 }
 
@@ -527,6 +533,10 @@ bool Executor::drives(model::ShardId shard) const {
 ExecutorReport Executor::report() const {
   std::lock_guard lock(impl_->report_mutex);
   return impl_->report;
+}
+
+int64_t Executor::time_ms() const {
+  return impl_->clock.BootNs() / kNsPerMs + impl_->time_ahead_ms.load();
 }
 
 double Executor::queue_ms() const { return impl_->queue_ms.load(std::memory_order_relaxed); }

@@ -96,6 +96,8 @@ class Executor final : public cluster::CarrierEnd {
 
   bool drives(model::ShardId shard) const;
   ExecutorReport report() const;  // any thread
+  // Shard time now, what clients make their request ids by: a step of the wall clock does not move it. Any thread.
+  int64_t time_ms() const;
   // Average queuing time of the last second, ms. Any thread, cheap.
   double queue_ms() const;
 

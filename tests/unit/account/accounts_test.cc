@@ -226,8 +226,10 @@ TEST_CASE("a disabled user's sessions end, no new one opens, and enabling lets i
   REQUIRE(effects.size() == 1);
   CHECK(Ended(effects[0]).reason == model::EndReason::kDisabled);
   CHECK(Ended(effects[0]).below == session.session_number + 1);
+  // Said again: the effect of the first may have been lost with a commit of unknown outcome.
   CHECK(shard.Do(model::SetDisabled{UserId(7), true}).ok());
-  CHECK(shard.Commit().empty());
+  CHECK(shard.work().batch().records() == 0);
+  REQUIRE(shard.Commit().size() == 1);
   CHECK(shard.Do(model::SetDisabled{UserId(7), false}).ok());
   CHECK(shard.Login(7, 1, session.token_number).ok());
 }

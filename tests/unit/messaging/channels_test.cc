@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "house.h"
+#include "shard/item_codec.h"
 #include "tests/doctest_last.h"
 
 namespace hongyan::testing {
@@ -265,6 +266,52 @@ TEST_CASE(
   REQUIRE(reply->ok());
   CHECK(std::get<model::ParkedRetried>(**reply).retried == 1);
   CHECK(std::get<model::ParkedRetried>(**reply).applied == 0);
+}
+
+TEST_CASE("a parked snapshot that is retried lets go what waits for it, before anything newer") {
+  for (const auto& options : {Apart(), House::Options()}) {
+    House house(options);
+    const std::vector<std::string> names = {"anna", "bert", "carl", "dora"};
+    const auto group_id = House::Group(house.Create("anna", "g", {"bert", "carl", "dora"}));
+    const auto group = model::ConversationId::Group(group_id);
+    const storage::ChannelId channel{house.router().ShardOf(group_id),
+                                     house.router().ShardOf(house.User("carl"))};
+    house.Kill();
+    auto& slice = house.state->slices[{channel.target, group_id}];
+    slice.awaiting_snapshot = true;
+    model::SliceSnapshotItem snapshot{group_id, slice.version, model::ConvSeq(2), {}};
+    house.Start();
+    CHECK(house.Send("anna", group, "waits").ok());
+    CHECK(house.state->parked.size() == 1);
+    house.Kill();
+    for (const auto& name : names) {
+      if (house.router().ShardOf(house.User(name)) != channel.target) continue;
+      snapshot.members.push_back({house.User(name), model::ConvSeq(1), {}});
+    }
+    house.state->parked[{channel, 999}] = {
+        channel, 999, {}, 0, "failed by itself", shard::EncodeItem(snapshot)};
+    house.Start();
+    house.Submit(channel.target, model::RetryParked{channel.source, channel.target, 999});
+    house.Run();
+    CHECK(house.Send("anna", group, "next").ok());
+    CHECK(Joined(house.Inbox("carl")) == "* waits next ");
+    CHECK(house.state->parked.empty());
+  }
+}
+
+TEST_CASE("a step of the wall clock does not freeze who makes ids by the time told to clients") {
+  House house;
+  const auto talk = House::Direct(house.User("anna"), house.User("bert"));
+  CHECK(house.executor().time_ms() == house.clock.WallMs());
+  house.clock.StepWall(3'600'000);
+  for (int i = 0; i < 10; ++i) {
+    house.clock.Advance(100);
+    house.executor().Tick();
+  }
+  const int64_t ahead_ms = house.clock.WallMs() - house.executor().time_ms();
+  CHECK(ahead_ms > 3'500'000);
+  CHECK(house.Send("anna", talk, "by the server's clock", house.NewId(ahead_ms)).ok());
+  CHECK(House::Why(house.Send("anna", talk, "by the wall", house.NewId())) == Reason::kStaleId);
 }
 
 }  // namespace hongyan::testing
