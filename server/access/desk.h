@@ -62,7 +62,8 @@ class Desk {
   const Services& services() const { return services_; }
   const Limits& limits() const { return limits_; }
   int64_t now_ms() const { return loop_.now_ms(); }
-  // Shard time, by which the age of request ids is judged: what clients are told as the server's clock.
+  // Shard time, by which the age of request ids is judged: what clients are told as the server's
+  // clock.
   int64_t server_time_ms() const { return executors_.front()->time_ms(); }
   bool draining() const { return draining_; }
   const DeskCounts& counts() const { return counts_; }  // any thread

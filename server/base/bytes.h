@@ -48,7 +48,8 @@ inline uint16_t ReadBe16(const void* p) {
 // Lower-case hexadecimal.
 std::string ToHex(std::string_view bytes);
 
-// The first well-formed UTF-8 problem is the answer "false". Overlong forms and surrogates are refused.
+// The first well-formed UTF-8 problem is the answer "false". Overlong forms and surrogates are
+// refused.
 bool IsUtf8(std::string_view text);
 
 }  // namespace hongyan::base

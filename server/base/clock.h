@@ -4,8 +4,8 @@
 
 namespace hongyan::base {
 
-// The two clocks the server knows. Injected everywhere; nothing else reads the time. Real in the server,
-// by hand in tests and the simulator. Any thread.
+// The two clocks the server knows. Injected everywhere; nothing else reads the time. Real in the
+// server, by hand in tests and the simulator. Any thread.
 class Clock {
  public:
   virtual ~Clock() = default;

@@ -15,8 +15,9 @@
 
 namespace hongyan::base {
 
-// Log to standard error in the form `2026-01-31T10:11:12.123Z info event ...`. Level is one of debug, info,
-// warn, error; anything else is answered false and changes nothing. Call once, before threads start.
+// Log to standard error in the form `2026-01-31T10:11:12.123Z info event ...`. Level is one of
+// debug, info, warn, error; anything else is answered false and changes nothing. Call once, before
+// threads start.
 bool InitLog(const std::string& level);
 
 }  // namespace hongyan::base

@@ -29,9 +29,10 @@ base::Result<void> CheckRequestId(const model::RequestId& id, int64_t now_ms) {
   }
   const int64_t age_ms = now_ms - id.created_ms();
   if (age_ms > kMaxRequestAgeMs || age_ms < -kMaxRequestAheadMs) {
-    return Refuse(Code::kInvalidArgument, Reason::kStaleId,
-                  "the request id was made more than 7 days ago or more than 5 minutes ahead, by the "
-                  "server's clock: make a new one with the time learnt at login");
+    return Refuse(
+        Code::kInvalidArgument, Reason::kStaleId,
+        "the request id was made more than 7 days ago or more than 5 minutes ahead, by the "
+        "server's clock: make a new one with the time learnt at login");
   }
   return {};
 }
@@ -46,8 +47,8 @@ void Conversations::Send(shard::UnitOfWork& work, const model::ReplyTo& to,
   work.Reply(to, Accept(work, send));
 }
 
-// The order of checks is that of the issue of a repeat: what was accepted once is answered with the same
-// numbers, whatever has happened to the sender since.
+// The order of checks is that of the issue of a repeat: what was accepted once is answered with the
+// same numbers, whatever has happened to the sender since.
 model::Reply Conversations::Accept(shard::UnitOfWork& work, const model::SendMessage& send) {
   if (auto fresh = CheckRequestId(send.client_msg_id, work.time_ms()); !fresh) return fresh.error();
   const uint64_t hash = BodyHash(send.body);
@@ -101,7 +102,8 @@ base::Result<void> Conversations::CheckMember(shard::UnitOfWork& work,
   auto member = FindMember(send.conversation.group(), send.sender);
   if (!member) return member.error();
   if (!shows || *member == nullptr || !(*member)->present()) {
-    return Refuse(Code::kPermissionDenied, Reason::kNotAMember, "you are not a member of this group");
+    return Refuse(Code::kPermissionDenied, Reason::kNotAMember,
+                  "you are not a member of this group");
   }
   if ((*member)->muted_until_ms > work.time_ms()) {
     return Refuse(Code::kPermissionDenied, Reason::kMuted, "you are muted in this group");
@@ -132,7 +134,8 @@ base::Result<void> Conversations::MayAppend(shard::UnitOfWork& work,
 
 base::Result<std::optional<model::SendReceipt>> Conversations::FindReceipt(
     const ReceiptKey& key) const {
-  if (const auto found = accepted_.find(key); found != accepted_.end()) return std::optional(found->second);
+  if (const auto found = accepted_.find(key); found != accepted_.end())
+    return std::optional(found->second);
   return store_.FindReceipt(key.conversation, key.sender, key.id);
 }
 
@@ -228,8 +231,7 @@ void Conversations::PutGroup(shard::UnitOfWork& work, model::Group group) {
   groups_.Put(id, std::move(group));
 }
 
-void Conversations::PutMember(shard::UnitOfWork& work, model::GroupId group,
-                              model::Member member) {
+void Conversations::PutMember(shard::UnitOfWork& work, model::GroupId group, model::Member member) {
   store_.PutMember(work.batch(), group, member);
   const MemberKey key{group, member.user};
   members_.Put(key, std::move(member));

@@ -18,8 +18,8 @@
 
 namespace hongyan::conversation {
 
-// Request ids older than this, or further ahead, are refused; dedup rows are kept a day longer than the
-// former, so an expired row cannot let a duplicate in (MESSAGING section 2).
+// Request ids older than this, or further ahead, are refused; dedup rows are kept a day longer than
+// the former, so an expired row cannot let a duplicate in (MESSAGING section 2).
 constexpr int64_t kMaxRequestAgeMs = int64_t{7} * 24 * 3600 * 1000;
 constexpr int64_t kMaxRequestAheadMs = 5 * 60 * 1000;
 
@@ -29,8 +29,9 @@ base::Result<void> CheckRequestId(const model::RequestId& id, int64_t now_ms);
 // The hash dedup compares bodies by.
 uint64_t BodyHash(std::string_view body);
 
-// The senders' side of one shard: dedup, order, bodies, groups' rows and their members, and what goes out to
-// the inbox shards. Shard thread. Everything staged goes with the unit of work's commit.
+// The senders' side of one shard: dedup, order, bodies, groups' rows and their members, and what
+// goes out to the inbox shards. Shard thread. Everything staged goes with the unit of work's
+// commit.
 class Conversations {
  public:
   // `store` and `router` outlive it.
@@ -52,7 +53,8 @@ class Conversations {
   base::Result<model::Message> Append(shard::UnitOfWork& work, model::ConversationId conversation,
                                       Draft draft);
 
-  // What was accepted under this id; a repeat of it is answered from here. CONFLICT for another hash.
+  // What was accepted under this id; a repeat of it is answered from here. CONFLICT for another
+  // hash.
   base::Result<std::optional<model::SendReceipt>> FindAccepted(model::ConversationId conversation,
                                                                model::UserId sender,
                                                                const model::RequestId& id,
@@ -67,8 +69,8 @@ class Conversations {
   // Every member row, present or past, as this batch sees it, by user id.
   base::Result<std::vector<model::Member>> AllMembers(model::GroupId group);
 
-  // BUSY or UNAVAILABLE where a channel this group's messages need lags or is stopped, RESOURCE_EXHAUSTED
-  // below the disk reserve. Asked before anything is written.
+  // BUSY or UNAVAILABLE where a channel this group's messages need lags or is stopped,
+  // RESOURCE_EXHAUSTED below the disk reserve. Asked before anything is written.
   base::Result<void> MayAppend(shard::UnitOfWork& work, const model::Group& group) const;
 
   // A shard's members have a slice that does not fit: emits the snapshot it asked for.

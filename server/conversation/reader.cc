@@ -66,14 +66,14 @@ base::Result<Reader::HistoryPage> Reader::History(model::UserId user, const Hist
       page.more = true;
       break;
     }
-    // Backward: the newest `room` of the range, read forward (conv_seq has no gaps), then turned round.
+    // Backward: the newest `room` of the range, read forward (conv_seq has no gaps), then turned
+    // round.
     const auto span = static_cast<int64_t>(room);
     const model::ConvSeq first =
         query.forward ? from : std::max(from, model::ConvSeq(to.value - span + 1));
-    auto part = store_.ReadRange(query.conversation, first, to, room,
-                                 query.forward ? kMaxPageBytes - bytes
-                                               : std::numeric_limits<size_t>::max(),
-                                 reach);
+    auto part = store_.ReadRange(
+        query.conversation, first, to, room,
+        query.forward ? kMaxPageBytes - bytes : std::numeric_limits<size_t>::max(), reach);
     if (!part) return part.error();
     if (!query.forward) std::reverse(part->begin(), part->end());
     bool cut = false;

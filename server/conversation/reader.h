@@ -10,13 +10,14 @@
 
 namespace hongyan::conversation {
 
-// Bodies, history and members, read beside the writer. Any thread; see storage::Reach for what may be called
-// on a loop. Rights are checked here: who asks is always given.
+// Bodies, history and members, read beside the writer. Any thread; see storage::Reach for what may
+// be called on a loop. Rights are checked here: who asks is always given.
 class Reader {
  public:
   explicit Reader(const storage::ConversationStore& store) : store_(store) {}
 
-  // Bodies for inbox entries (an entry is itself the right to read its body). One answer per key; none = gone.
+  // Bodies for inbox entries (an entry is itself the right to read its body). One answer per key;
+  // none = gone.
   base::Result<std::vector<std::optional<model::Message>>> Bodies(
       std::span<const storage::ConversationStore::MessageKey> keys, storage::Reach reach) const;
 
@@ -29,10 +30,10 @@ class Reader {
     model::ConvSeq before;  // exclusive; 0 = no bound
     model::ConvSeq after;   // exclusive
     size_t limit = 50;
-    bool forward = false;   // oldest first
+    bool forward = false;  // oldest first
   };
-  // What `user` may see of a conversation: in 1:1 everything, in a group the visible ranges of a present
-  // member (NOT_A_MEMBER otherwise). Bounded by limit and 256 KiB.
+  // What `user` may see of a conversation: in 1:1 everything, in a group the visible ranges of a
+  // present member (NOT_A_MEMBER otherwise). Bounded by limit and 256 KiB.
   base::Result<HistoryPage> History(model::UserId user, const HistoryQuery& query,
                                     storage::Reach reach) const;
 

@@ -67,11 +67,13 @@ base::Error NoSuchGroup() {
 
 base::Result<void> Groups::CheckCreate(shard::UnitOfWork& work,
                                        const model::CreateGroup& create) const {
-  if (auto fresh = conversation::CheckRequestId(create.request_id, work.time_ms()); !fresh) return fresh;
+  if (auto fresh = conversation::CheckRequestId(create.request_id, work.time_ms()); !fresh)
+    return fresh;
   if (create.name.empty() || create.name.size() > limits_.max_name_bytes ||
       !base::IsUtf8(create.name)) {
-    return Refuse(Code::kInvalidArgument, Reason::kBodyInvalid,
-                  "a group's name is 1 to " + std::to_string(limits_.max_name_bytes) + " bytes of UTF-8");
+    return Refuse(
+        Code::kInvalidArgument, Reason::kBodyInvalid,
+        "a group's name is 1 to " + std::to_string(limits_.max_name_bytes) + " bytes of UTF-8");
   }
   if (static_cast<int64_t>(create.members.size()) >= limits_.max_members) {
     return Refuse(Code::kInvalidArgument, Reason::kLimitReached,
@@ -109,9 +111,9 @@ void Groups::Create(shard::UnitOfWork& work, const model::ReplyTo& to,
       began_waiting_.push_back({create.id, to});
       return;
     }
-    auto accepted = conversations_.FindAccepted(
-        model::ConversationId::Group(create.id), create.creator, create.request_id,
-        Meaning(create.name, create.members, {}));
+    auto accepted =
+        conversations_.FindAccepted(model::ConversationId::Group(create.id), create.creator,
+                                    create.request_id, Meaning(create.name, create.members, {}));
     if (!accepted) return work.Reply(to, accepted.error());
     if (!accepted->has_value()) return work.Reply(to, NoSuchGroup());
     return work.Reply(to, model::ReplyBody(model::GroupChanged{create.id, (*accepted)->seq,
@@ -236,10 +238,12 @@ model::Reply Groups::ChangeNow(shard::UnitOfWork& work, const model::ChangeMembe
   }
   const auto conversation = model::ConversationId::Group(change.group);
   const uint64_t meaning = Meaning({}, change.add, change.remove);
-  auto accepted = conversations_.FindAccepted(conversation, change.actor, change.request_id, meaning);
+  auto accepted =
+      conversations_.FindAccepted(conversation, change.actor, change.request_id, meaning);
   if (!accepted) return accepted.error();
   if (accepted->has_value()) {
-    return model::ReplyBody(model::GroupChanged{change.group, (*accepted)->seq, (*accepted)->time_ms});
+    return model::ReplyBody(
+        model::GroupChanged{change.group, (*accepted)->seq, (*accepted)->time_ms});
   }
   auto found = conversations_.FindGroup(change.group);
   if (!found) return found.error();
@@ -271,10 +275,10 @@ model::Reply Groups::ChangeNow(shard::UnitOfWork& work, const model::ChangeMembe
   if (next_owner && next_owner != group.owner) {
     if (auto row = conversations_.FindMember(group.id, next_owner); !row) return row.error();
   }
-  auto message = conversations_.Append(
-      work, conversation,
-      {change.actor, change.request_id, model::BodyKind::kSystem,
-       ChangedBody(change.actor, delta->add, delta->remove), meaning});
+  auto message =
+      conversations_.Append(work, conversation,
+                            {change.actor, change.request_id, model::BodyKind::kSystem,
+                             ChangedBody(change.actor, delta->add, delta->remove), meaning});
   if (!message) return message.error();
 
   const std::vector<int32_t> before = group.member_count;
@@ -315,8 +319,8 @@ model::Reply Groups::ChangeNow(shard::UnitOfWork& work, const model::ChangeMembe
   return model::ReplyBody(changed);
 }
 
-// When the owner goes, the group goes to its longest-standing admin, else member, else the first of those who
-// join with this change; an empty group to nobody.
+// When the owner goes, the group goes to its longest-standing admin, else member, else the first of
+// those who join with this change; an empty group to nobody.
 base::Result<model::UserId> Groups::NextOwner(model::GroupId group, const Delta& delta) {
   auto members = conversations_.AllMembers(group);
   if (!members) return members.error();
@@ -329,7 +333,8 @@ base::Result<model::UserId> Groups::NextOwner(model::GroupId group, const Delta&
     if (next == nullptr || before(member, *next)) next = &member;
   }
   if (next != nullptr) return next->user;
-  return delta.add.empty() ? model::UserId() : *std::min_element(delta.add.begin(), delta.add.end());
+  return delta.add.empty() ? model::UserId()
+                           : *std::min_element(delta.add.begin(), delta.add.end());
 }
 
 // A change goes to members before and after it, by the channels that carry the group's messages.

@@ -14,12 +14,12 @@ namespace hongyan::group {
 struct GroupLimits {
   int64_t max_members = 10'000;
   size_t max_name_bytes = 128;
-  size_t max_changes = 200;           // users added or removed by one command
-  size_t create_at_once = 200;        // members; a larger creation is applied in slices
+  size_t max_changes = 200;     // users added or removed by one command
+  size_t create_at_once = 200;  // members; a larger creation is applied in slices
 };
 
-// Management of groups: creation, joining, removing, leaving; roles and limits. Bodies, members' rows and
-// fan-out are the conversation's. Shard thread of the group's shard.
+// Management of groups: creation, joining, removing, leaving; roles and limits. Bodies, members'
+// rows and fan-out are the conversation's. Shard thread of the group's shard.
 class Groups {
  public:
   // `conversations` outlives it.
@@ -27,7 +27,8 @@ class Groups {
       : conversations_(conversations), limits_(limits) {}
 
   void Create(shard::UnitOfWork& work, const model::ReplyTo& to, const model::CreateGroup& create);
-  void Change(shard::UnitOfWork& work, const model::ReplyTo& to, const model::ChangeMembers& change);
+  void Change(shard::UnitOfWork& work, const model::ReplyTo& to,
+              const model::ChangeMembers& change);
 
   // A large creation, slice by slice; its reply leaves with the last.
   base::Result<shard::ItemOutcome> Apply(shard::UnitOfWork& work, const shard::ItemPlace& place,
@@ -46,7 +47,8 @@ class Groups {
   base::Result<void> CheckCreate(shard::UnitOfWork& work, const model::CreateGroup& create) const;
   model::Group NewGroup(shard::UnitOfWork& work, const model::CreateGroup& create) const;
   void PutFirstMember(shard::UnitOfWork& work, const model::Group& group, model::UserId user);
-  // The creation's last step: the group shows, its first message is there, everyone's inbox is told.
+  // The creation's last step: the group shows, its first message is there, everyone's inbox is
+  // told.
   base::Result<model::GroupChanged> Show(shard::UnitOfWork& work, model::Group group,
                                          const std::vector<model::UserId>& everyone);
 

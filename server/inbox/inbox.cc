@@ -12,7 +12,8 @@ namespace {
 
 using shard::ItemOutcome;
 
-constexpr size_t kMaxHeads = 1'000'000;  // about 100 MB; above, the cache starts anew between batches
+constexpr size_t kMaxHeads =
+    1'000'000;  // about 100 MB; above, the cache starts anew between batches
 constexpr size_t kMaxSlices = 50'000;
 
 // Records a change of members costs per follower row: by group and by user.
@@ -79,7 +80,8 @@ base::Result<Inbox::SlicePtr> Inbox::FindSlice(model::ShardId shard, model::Grou
     if (!followers) return followers.error();
     auto state = std::make_shared<SliceState>();
     if (row->has_value()) state->row = **row;
-    for (const auto& follower : *followers) state->followers.push_back({follower.user, follower.since});
+    for (const auto& follower : *followers)
+      state->followers.push_back({follower.user, follower.since});
     return std::optional<SlicePtr>(std::move(state));
   });
   if (!found) return found.error();
@@ -120,8 +122,8 @@ base::Result<size_t> Inbox::WriteEntries(shard::UnitOfWork& work,
   return end - from;
 }
 
-// The slice is not what the items say: park this conversation's items in their order and ask for the truth
-// (MESSAGING section 3).
+// The slice is not what the items say: park this conversation's items in their order and ask for
+// the truth (MESSAGING section 3).
 ItemOutcome Inbox::Mismatch(shard::UnitOfWork& work, const shard::ItemPlace& place,
                             model::GroupId group, const SliceState& slice, model::ConvSeq at,
                             std::string why) {
@@ -148,11 +150,13 @@ base::Result<ItemOutcome> Inbox::Apply(shard::UnitOfWork& work, const shard::Ite
   if (at <= state.row.conv_seq) {
     return ApplyOld(work, group, state, item.entry, item.sender, item.sender_device);
   }
-  if (state.row.version != item.version || static_cast<int64_t>(state.followers.size()) != item.expected) {
+  if (state.row.version != item.version ||
+      static_cast<int64_t>(state.followers.size()) != item.expected) {
     return Mismatch(work, place, group, state, at,
                     "slice has version " + std::to_string(state.row.version) + " with " +
-                        std::to_string(state.followers.size()) + " followers, the item is for version " +
-                        std::to_string(item.version) + " with " + std::to_string(item.expected));
+                        std::to_string(state.followers.size()) +
+                        " followers, the item is for version " + std::to_string(item.version) +
+                        " with " + std::to_string(item.expected));
   }
   const auto from = static_cast<size_t>(place.position);
   auto written = WriteEntries(work, state.followers, from, max_records, item.entry, item.sender,
@@ -163,9 +167,9 @@ base::Result<ItemOutcome> Inbox::Apply(shard::UnitOfWork& work, const shard::Ite
                                            : ItemOutcome::Applied();
 }
 
-// Three stretches, one position over all of them: rows of who joins, entries for everyone before and after,
-// rows of who left. The slice itself changes with the last piece, so what comes between sees the old one; and
-// nothing comes between in this channel.
+// Three stretches, one position over all of them: rows of who joins, entries for everyone before
+// and after, rows of who left. The slice itself changes with the last piece, so what comes between
+// sees the old one; and nothing comes between in this channel.
 base::Result<ItemOutcome> Inbox::Apply(shard::UnitOfWork& work, const shard::ItemPlace& place,
                                        const model::MembersItem& item, size_t max_records) {
   const model::GroupId group = item.entry.conversation.group();
@@ -196,9 +200,10 @@ base::Result<ItemOutcome> Inbox::Apply(shard::UnitOfWork& work, const shard::Ite
     partial_ = {place.number, place.source, state.followers};
     for (const model::UserId user : item.added) partial_.everyone.push_back({user, at});
     for (const model::UserId user : item.removed) partial_.everyone.push_back({user, {}});
-    // Read back after a restart, the rows have some who join already and some who left no more: the position
-    // counts in the same list of everyone as before it.
-    std::stable_sort(partial_.everyone.begin(), partial_.everyone.end(), [](const auto& a, const auto& b) { return ByUser(a, b); });
+    // Read back after a restart, the rows have some who join already and some who left no more: the
+    // position counts in the same list of everyone as before it.
+    std::stable_sort(partial_.everyone.begin(), partial_.everyone.end(),
+                     [](const auto& a, const auto& b) { return ByUser(a, b); });
     const auto twice = std::unique(partial_.everyone.begin(), partial_.everyone.end(),
                                    [](const auto& a, const auto& b) { return a.user == b.user; });
     partial_.everyone.erase(twice, partial_.everyone.end());
@@ -259,7 +264,8 @@ base::Result<ItemOutcome> Inbox::Apply(shard::UnitOfWork& work, const shard::Ite
     store_.PutFollower(work.batch(), work.shard(), item.group, follower);
     next->followers.push_back({follower.user, follower.since});
   }
-  std::sort(next->followers.begin(), next->followers.end(), [](const auto& a, const auto& b) { return ByUser(a, b); });
+  std::sort(next->followers.begin(), next->followers.end(),
+            [](const auto& a, const auto& b) { return ByUser(a, b); });
   next->row = {item.version, item.conv_seq, static_cast<int32_t>(next->followers.size()), false};
   LOG_WARN("slice_replaced shard={} group={} version={} followers={}", work.shard(),
            item.group.value, item.version, next->followers.size());
@@ -270,8 +276,8 @@ base::Result<ItemOutcome> Inbox::Apply(shard::UnitOfWork& work, const shard::Ite
   return ItemOutcome::AppliedAndRelease(model::ConversationId::Group(item.group));
 }
 
-// An item that waited for the snapshot, which stands for a later moment: it goes to whoever followed then. A
-// change of members among them is an entry only; the snapshot holds its outcome.
+// An item that waited for the snapshot, which stands for a later moment: it goes to whoever
+// followed then. A change of members among them is an entry only; the snapshot holds its outcome.
 base::Result<ItemOutcome> Inbox::ApplyOld(shard::UnitOfWork& work, model::GroupId group,
                                           const SliceState& slice, const model::Entry& entry,
                                           model::UserId sender, const model::DeviceId& device) {
@@ -330,7 +336,8 @@ void Inbox::Forget(std::vector<model::Effect>& effects) {
     if (known == heads_.end()) continue;
     auto head = StoredHead(store_, user, generation_);
     if (!head || *head <= known->second.committed || !online_.Raise(user, *head)) continue;
-    effects.push_back(model::HeadMoved{user, model::Seq(known->second.committed.value + 1), *head, {}});
+    effects.push_back(
+        model::HeadMoved{user, model::Seq(known->second.committed.value + 1), *head, {}});
   }
   heads_.clear();
 }

@@ -24,8 +24,8 @@ struct HeadSlot {
   model::DeviceId all_from;  // the one device all of the batch's entries come from, or zero
 };
 
-// The receivers' side of one shard: turns channel items into entries, keeps the follower slice of every group
-// in step with the items that change it, and publishes heads. Shard thread.
+// The receivers' side of one shard: turns channel items into entries, keeps the follower slice of
+// every group in step with the items that change it, and publishes heads. Shard thread.
 class Inbox {
  public:
   // `store` and `online` outlive it.
@@ -49,15 +49,15 @@ class Inbox {
   int64_t entries() const { return entries_; }
 
  private:
-  // One follower as the cache has it; the slot is found at its first entry, so a cold group of 10,000 is
-  // warmed slice by slice.
+  // One follower as the cache has it; the slot is found at its first entry, so a cold group of
+  // 10,000 is warmed slice by slice.
   struct CachedFollower {
     model::UserId user;
     model::ConvSeq since;
     HeadSlot* slot = nullptr;
   };
-  // A group in this shard: its slice row and who follows, by user id. The batch's overlay replaces it whole;
-  // only slots are filled in beside.
+  // A group in this shard: its slice row and who follows, by user id. The batch's overlay replaces
+  // it whole; only slots are filled in beside.
   struct SliceState {
     model::FollowerSlice row;
     std::vector<CachedFollower> followers;
@@ -68,7 +68,8 @@ class Inbox {
   base::Result<HeadSlot*> SlotOf(model::UserId user);
   model::Seq Give(HeadSlot& slot, const model::DeviceId& from);
 
-  // Finds the slots of followers[from..from + most): what reads must be read before anything is written.
+  // Finds the slots of followers[from..from + most): what reads must be read before anything is
+  // written.
   base::Result<void> Warm(std::vector<CachedFollower>& followers, size_t from, size_t most);
 
   // One entry for each of followers[from..), at most `most`; returns how many were looked at.
@@ -99,7 +100,8 @@ class Inbox {
   };
   Partial partial_;
 
-  // Who followed when, for the parked items a snapshot has just let go; of the batch under way only.
+  // Who followed when, for the parked items a snapshot has just let go; of the batch under way
+  // only.
   model::GroupId replay_group_;
   std::vector<model::Follower> replay_;
 

@@ -12,8 +12,9 @@
 
 namespace hongyan::inbox {
 
-// The committed heads of the users who have a session: published by their shards after each commit, read by
-// loops for heartbeats and logins. It also tells a shard for whom an effect is worth making. Any thread.
+// The committed heads of the users who have a session: published by their shards after each commit,
+// read by loops for heartbeats and logins. It also tells a shard for whom an effect is worth
+// making. Any thread.
 class OnlineHeads {
  public:
   // One more session of this user. The head stays unknown until Prime or Raise.
@@ -22,7 +23,8 @@ class OnlineHeads {
   // One session less; the last one removes the user.
   void Unregister(model::UserId user);
 
-  // What was read from the store after Register: heads only grow, so it may arrive in any order with Raise.
+  // What was read from the store after Register: heads only grow, so it may arrive in any order
+  // with Raise.
   void Prime(model::UserId user, model::Seq head);
 
   // After a commit. True if the user has a session, that is if an effect should be made.

@@ -39,7 +39,8 @@ base::Result<Reader::Page> Reader::ReadPage(model::UserId user, model::Seq curso
   page.entries = std::move(entries).value();
   const model::Seq last = page.entries.empty() ? cursor : page.entries.back().seq;
   page.more = page.entries.size() == limit && last < *head;
-  // Trim leaves no holes, it raises one floor; only where the first entry does not follow is it worth asking.
+  // Trim leaves no holes, it raises one floor; only where the first entry does not follow is it
+  // worth asking.
   if (page.entries.empty() || !storage::FollowsInInbox(cursor, page.entries.front().seq)) {
     auto floor = store_.Floor(user);
     if (!floor) return floor.error();

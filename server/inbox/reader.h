@@ -17,8 +17,8 @@ constexpr int kGenerationShift = 40;
 base::Result<model::Seq> StoredHead(const storage::InboxStore& store, model::UserId user,
                                     int64_t generation);
 
-// Its part of Sync and of the group list: reads beside the writer. Any thread; see storage::Reach for what
-// may be called on a loop.
+// Its part of Sync and of the group list: reads beside the writer. Any thread; see storage::Reach
+// for what may be called on a loop.
 class Reader {
  public:
   Reader(const storage::InboxStore& store, const OnlineHeads& heads, int64_t generation)
@@ -31,13 +31,13 @@ class Reader {
     bool more = false;       // entries above the last one exist
   };
 
-  // What is above `cursor`, at most `limit` entries. A cursor above the head in the head's generation is an
-  // error (kCursorAhead).
+  // What is above `cursor`, at most `limit` entries. A cursor above the head in the head's
+  // generation is an error (kCursorAhead).
   base::Result<Page> ReadPage(model::UserId user, model::Seq cursor, size_t limit,
                               storage::Reach reach) const;
 
-  // The committed head of a user: published if the user is online, else read from the store. Numbers a user
-  // without entries has: max(floor, generation << 40).
+  // The committed head of a user: published if the user is online, else read from the store.
+  // Numbers a user without entries has: max(floor, generation << 40).
   base::Result<model::Seq> Head(model::UserId user) const;
 
   // The groups a user is a member of, by id, from the one after `after`. May read the disk.

@@ -12,12 +12,13 @@
 #include "model/ids.h"
 #include "model/message.h"
 
-// What access and admin ask of a message shard, and what comes back. Plain data, so that the seam can be a
-// queue in one process or a stream between two.
+// What access and admin ask of a message shard, and what comes back. Plain data, so that the seam
+// can be a queue in one process or a stream between two.
 
 namespace hongyan::model {
 
-// -- conversation: goes to the conversation's shard ------------------------------------------------------
+// -- conversation: goes to the conversation's shard
+// ------------------------------------------------------
 
 struct SendMessage {
   ConversationId conversation;
@@ -29,10 +30,12 @@ struct SendMessage {
   std::string body;
 };
 
-// -- group: goes to the group's shard --------------------------------------------------------------------
+// -- group: goes to the group's shard
+// --------------------------------------------------------------------
 
 struct CreateGroup {
-  GroupId id;  // drawn from (creator, request id), so a repeat reaches the same shard and finds itself
+  GroupId
+      id;  // drawn from (creator, request id), so a repeat reaches the same shard and finds itself
   UserId creator;
   RequestId request_id;
   std::string name;
@@ -48,7 +51,8 @@ struct ChangeMembers {
   std::vector<UserId> remove;
 };
 
-// -- account: goes to the user's shard -------------------------------------------------------------------
+// -- account: goes to the user's shard
+// -------------------------------------------------------------------
 
 // Each is answered on its own; one that exists is not an error of the others.
 struct CreateUsers {
@@ -65,8 +69,8 @@ struct SetDisabled {
   bool disabled = false;
 };
 
-// Opens a session (or, with `only_token`, just issues a token) for one device. Credentials are verified
-// before, off the shard; what only the shard can know (disabled, revoked) is checked here.
+// Opens a session (or, with `only_token`, just issues a token) for one device. Credentials are
+// verified before, off the shard; what only the shard can know (disabled, revoked) is checked here.
 struct OpenSession {
   UserId user;
   DeviceId device;
@@ -88,7 +92,8 @@ struct ConfirmCursor {
   Seq cursor;
 };
 
-// -- channels: answered by the executor itself, for the administrator --------------------------------------
+// -- channels: answered by the executor itself, for the administrator
+// --------------------------------------
 
 // Applies parked items of a channel again: one, or all (number 0). Goes to the target shard.
 struct RetryParked {
@@ -97,9 +102,9 @@ struct RetryParked {
   int64_t number = 0;
 };
 
-// A stopped channel goes on: the target takes the source's incarnation and, as applied, the source's head where
-// that one lost its tail, else the number before the oldest item it keeps. What lies between is given up. Goes
-// to the target shard.
+// A stopped channel goes on: the target takes the source's incarnation and, as applied, the
+// source's head where that one lost its tail, else the number before the oldest item it keeps. What
+// lies between is given up. Goes to the target shard.
 struct AcceptChannel {
   ShardId source = 0;
   ShardId target = 0;
@@ -109,7 +114,8 @@ using CommandBody =
     std::variant<SendMessage, CreateGroup, ChangeMembers, CreateUsers, SetPassword, SetDisabled,
                  OpenSession, RevokeTokens, ConfirmCursor, RetryParked, AcceptChannel>;
 
-// -- replies ---------------------------------------------------------------------------------------------
+// -- replies
+// ---------------------------------------------------------------------------------------------
 
 struct Done {};
 
@@ -149,13 +155,15 @@ using ReplyBody =
     std::variant<Done, Sent, GroupChanged, UsersCreated, SessionOpened, ParkedRetried>;
 using Reply = base::Result<ReplyBody>;
 
-// Where a reply goes: which of the outlet's loops, and that loop's own ticket. Ticket 0 = nobody waits.
+// Where a reply goes: which of the outlet's loops, and that loop's own ticket. Ticket 0 = nobody
+// waits.
 struct ReplyTo {
   uint32_t loop = 0;
   uint64_t ticket = 0;
 };
 
-// Shed in this order under overload (DESIGN section 9); internal items have no class and are never refused.
+// Shed in this order under overload (DESIGN section 9); internal items have no class and are never
+// refused.
 enum class Priority : uint8_t { kPresence, kHistory, kLogin, kSync, kChat, kMoney };
 
 struct Command {
@@ -166,14 +174,16 @@ struct Command {
   CommandBody body;
 };
 
-// -- effects: told to access after the commit --------------------------------------------------------------
+// -- effects: told to access after the commit
+// --------------------------------------------------------------
 
 // A user's newest committed seq. Only for users with a session.
 struct HeadMoved {
   UserId user;
   Seq first_new;
   Seq head;
-  DeviceId all_from;  // the one device that sent everything from first_new to head (its acks told it); or zero
+  DeviceId all_from;  // the one device that sent everything from first_new to head (its acks told
+                      // it); or zero
 };
 
 enum class EndReason : uint8_t { kReplaced = 1, kRevoked = 2, kDisabled = 3 };

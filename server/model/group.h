@@ -55,7 +55,8 @@ struct Member {
 struct Follower {
   UserId user;
   ConvSeq since;  // the change of members that brought it
-  ConvSeq until;  // the one that took it away; 0 = follows. Only in snapshots: rows are of who follows
+  ConvSeq
+      until;  // the one that took it away; 0 = follows. Only in snapshots: rows are of who follows
 };
 
 // What an inbox shard knows of a group as a whole: the membership at `conv_seq`.

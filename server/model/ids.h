@@ -10,8 +10,8 @@
 
 namespace hongyan::model {
 
-// A positive int64 with a meaning; 0 is nobody. Distinct types, so that a user id cannot be passed as a
-// group id. Values; any thread.
+// A positive int64 with a meaning; 0 is nobody. Distinct types, so that a user id cannot be passed
+// as a group id. Values; any thread.
 template <class Tag>
 struct Id {
   int64_t value = 0;
@@ -22,7 +22,9 @@ struct Id {
   constexpr auto operator<=>(const Id&) const = default;
 
   template <class H>
-  friend H AbslHashValue(H h, const Id& id) { return H::combine(std::move(h), id.value); }
+  friend H AbslHashValue(H h, const Id& id) {
+    return H::combine(std::move(h), id.value);
+  }
 };
 
 using UserId = Id<struct UserTag>;
@@ -30,8 +32,8 @@ using GroupId = Id<struct GroupTag>;
 using Seq = Id<struct SeqTag>;          // a place in one user's inbox; 0 = before the first
 using ConvSeq = Id<struct ConvSeqTag>;  // a place in one conversation; 0 = before the first
 
-// A 1:1 conversation is (lower user, higher user), with oneself (u, u); a group is (0, group). Never a hash,
-// so two conversations can never be taken for one another.
+// A 1:1 conversation is (lower user, higher user), with oneself (u, u); a group is (0, group).
+// Never a hash, so two conversations can never be taken for one another.
 struct ConversationId {
   int64_t a = 0;
   int64_t b = 0;
@@ -72,14 +74,16 @@ struct Bytes16 {
   auto operator<=>(const Bytes16&) const = default;
 
   template <class H>
-  friend H AbslHashValue(H h, const Bytes16& b) { return H::combine(std::move(h), b.bytes); }
+  friend H AbslHashValue(H h, const Bytes16& b) {
+    return H::combine(std::move(h), b.bytes);
+  }
 };
 
 // One installation of the app: drawn by the SDK at its first start.
 using DeviceId = Bytes16<struct DeviceTag>;
 
-// What a client calls one of its requests: a UUIDv7, whose first six bytes are the time it was made, by the
-// server's clock (MESSAGING section 2). Client message ids are of this form too.
+// What a client calls one of its requests: a UUIDv7, whose first six bytes are the time it was
+// made, by the server's clock (MESSAGING section 2). Client message ids are of this form too.
 struct RequestId : Bytes16<struct RequestTag> {
   int64_t created_ms() const {
     int64_t ms = 0;

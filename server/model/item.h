@@ -8,13 +8,14 @@
 #include "model/ids.h"
 #include "model/message.h"
 
-// What travels on channels from shard to shard. Plain data; stored in outbox rows by shard/item_codec.
+// What travels on channels from shard to shard. Plain data; stored in outbox rows by
+// shard/item_codec.
 
 namespace hongyan::model {
 
 // A 1:1 message: names those of its users whose inbox is in the target shard.
 struct DirectItem {
-  Entry entry;               // as the sender's own devices get it, client id included
+  Entry entry;  // as the sender's own devices get it, client id included
   UserId sender;
   DeviceId sender_device;
   std::vector<UserId> users;  // 1 or 2
@@ -46,7 +47,8 @@ struct SliceRequestItem {
   ConvSeq from;  // the first item that waits: who left since then is asked for too
 };
 
-// The answer: the target's members at `conv_seq`, whole, and those who left at or after the asked number.
+// The answer: the target's members at `conv_seq`, whole, and those who left at or after the asked
+// number.
 struct SliceSnapshotItem {
   GroupId group;
   int64_t version = 0;

@@ -7,37 +7,38 @@
 
 namespace hongyan::model {
 
-// Domain codes, one per rule that can refuse. Numbers are those of hongyan.v1.Reason (a test compares them).
+// Domain codes, one per rule that can refuse. Numbers are those of hongyan.v1.Reason (a test
+// compares them).
 enum class Reason : uint16_t {
   kNone = 0,
-  kBusy = 1,               // overloaded or a window is full: try again after the hint
-  kStaleId = 2,            // request id older than 7 days or more than 5 minutes ahead
-  kConflict = 3,           // same request id, other content
-  kAfterNotAccepted = 4,   // the send named in `after` is not accepted
+  kBusy = 1,              // overloaded or a window is full: try again after the hint
+  kStaleId = 2,           // request id older than 7 days or more than 5 minutes ahead
+  kConflict = 3,          // same request id, other content
+  kAfterNotAccepted = 4,  // the send named in `after` is not accepted
   kNotAMember = 5,
   kMuted = 6,
   kBodyInvalid = 7,
   kTooLarge = 8,
   kNoSuchUser = 9,
   kNoSuchGroup = 10,
-  kNotAllowed = 11,        // the role does not permit it
+  kNotAllowed = 11,  // the role does not permit it
   kLimitReached = 12,
-  kCursorAhead = 13,       // a cursor above the head of its own generation
+  kCursorAhead = 13,  // a cursor above the head of its own generation
   kBadCredentials = 14,
   kTokenRevoked = 15,
   kTokenExpired = 16,
   kUserDisabled = 17,
-  kReplaced = 18,          // the same device logged in again elsewhere
+  kReplaced = 18,  // the same device logged in again elsewhere
   kNameTaken = 19,
-  kIdCollision = 20,       // two names, one id: choose another name
-  kDiskReserve = 21,       // free disk is below the reserve
-  kStoreStopped = 22,      // the store is being reopened; outcome unknown until then
+  kIdCollision = 20,   // two names, one id: choose another name
+  kDiskReserve = 21,   // free disk is below the reserve
+  kStoreStopped = 22,  // the store is being reopened; outcome unknown until then
   kChannelStopped = 23,
-  kBroken = 24,            // stored data that cannot be read
+  kBroken = 24,  // stored data that cannot be read
   kNotLoggedIn = 25,
   kVersionUnsupported = 26,
-  kDraining = 27,          // the server is shutting down
-  kInProgress = 28,        // the same request is being carried out in slices
+  kDraining = 27,    // the server is shutting down
+  kInProgress = 28,  // the same request is being carried out in slices
 };
 
 inline base::Error Refuse(base::Code code, Reason reason, std::string text, int64_t retry_ms = 0) {

@@ -20,10 +20,12 @@ std::optional<cluster::ChannelProgress> Arrivals::Take(cluster::ChannelItems mes
     incarnation_ = message.incarnation;
     oldest_kept_ = message.oldest_kept;
     source_head_ = message.head;
-    // A late hello of an old meeting may look like a lost tail; only a source that has stopped says so.
-    ends_agree_ = !message.stopped ||
-                  ((committed_.incarnation == 0 || committed_.incarnation == message.incarnation) &&
-                   message.oldest_kept - 1 <= committed_.applied && committed_.applied <= message.head);
+    // A late hello of an old meeting may look like a lost tail; only a source that has stopped says
+    // so.
+    ends_agree_ =
+        !message.stopped ||
+        ((committed_.incarnation == 0 || committed_.incarnation == message.incarnation) &&
+         message.oldest_kept - 1 <= committed_.applied && committed_.applied <= message.head);
     queue_.clear();  // what was queued is sent again in this meeting
     asked_from_ = 0;
     return Progress();
@@ -73,8 +75,10 @@ base::Result<void> Arrivals::Accept() {
     return base::Error(base::Code::kFailedPrecondition,
                        "this channel is not stopped: there is nothing to accept");
   }
-  // A source that lost its tail: what it still has was applied. Otherwise it goes on from what is kept.
-  const bool lost_tail = committed_.incarnation == incarnation_ && committed_.applied > source_head_;
+  // A source that lost its tail: what it still has was applied. Otherwise it goes on from what is
+  // kept.
+  const bool lost_tail =
+      committed_.incarnation == incarnation_ && committed_.applied > source_head_;
   pending_.incarnation = incarnation_;
   pending_.applied = lost_tail ? source_head_ : oldest_kept_ - 1;
   pending_.position = 0;

@@ -10,8 +10,8 @@
 
 namespace hongyan::shard {
 
-// The target's end of one channel: what has arrived and is not yet applied, in order and without gaps, and
-// the mark of what has. Duplicates end here. Executor's thread.
+// The target's end of one channel: what has arrived and is not yet applied, in order and without
+// gaps, and the mark of what has. Duplicates end here. Executor's thread.
 class Arrivals {
  public:
   explicit Arrivals(storage::ChannelId channel) : channel_(channel) {}
@@ -32,8 +32,9 @@ class Arrivals {
   void Advance(int64_t number);
   // The next item is applied up to `position`.
   void Advance(int64_t number, int64_t position);
-  // The administrator's word: go on from where the source stands. Error where the source was not heard yet,
-  // or where the ends agree: then nothing is to be accepted, and moving the mark would apply items twice.
+  // The administrator's word: go on from where the source stands. Error where the source was not
+  // heard yet, or where the ends agree: then nothing is to be accepted, and moving the mark would
+  // apply items twice.
   base::Result<void> Accept();
   void Publish();
   void Drop();
@@ -55,8 +56,8 @@ class Arrivals {
   uint64_t incarnation_ = 0;  // of the source, as the meeting says
   int64_t oldest_kept_ = 1;
   int64_t source_head_ = 0;
-  bool ends_agree_ = true;    // as of the last hello; a stopped source says hello every second
-  int64_t asked_from_ = 0;    // a gap is asked for once
+  bool ends_agree_ = true;  // as of the last hello; a stopped source says hello every second
+  int64_t asked_from_ = 0;  // a gap is asked for once
   bool untold_ = false;
 
   cluster::ChannelProgress Progress(bool resend = false) const;

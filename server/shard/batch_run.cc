@@ -65,8 +65,8 @@ void BatchRun::Apply(const model::Command& command) {
   ApplyLocals();
 }
 
-// Numbers are given here and nowhere else. An item takes the shortcut where its channel is empty, counting
-// what this batch has applied already, so order holds without asking (SHARDS section 2).
+// Numbers are given here and nowhere else. An item takes the shortcut where its channel is empty,
+// counting what this batch has applied already, so order holds without asking (SHARDS section 2).
 void BatchRun::Emit(model::ShardId source, model::ShardId target, model::Item item,
                     int32_t entries) {
   DrivenShard& shard = driven_.shards.at(source);
@@ -100,7 +100,8 @@ void BatchRun::ApplyLocals() {
     Arrivals& arrivals = driven_.arrivals.at(local.channel);
     // One that went to the outbox takes all that follow it in its channel along.
     const bool in_turn = arrivals.mark().applied == local.item.number - 1;
-    if (in_turn && ApplyItem(arrivals, local.channel, local.item, std::numeric_limits<size_t>::max())) {
+    if (in_turn &&
+        ApplyItem(arrivals, local.channel, local.item, std::numeric_limits<size_t>::max())) {
       ++shortcuts;
     } else {
       ToOutbox(local.channel, std::move(local.item));
@@ -156,10 +157,11 @@ bool BatchRun::ApplyItem(Arrivals& arrivals, storage::ChannelId channel,
 void BatchRun::Park(Arrivals& arrivals, storage::ChannelId channel,
                     const cluster::TravellingItem& item, model::ConversationId waits_for,
                     std::string why) {
-  LOG_ERROR("item_parked source={} target={} number={} conversation={}/{} why=\"{}\"", channel.source,
-            channel.target, item.number, waits_for.a, waits_for.b, why);
-  storage::ParkedItem parked{channel, item.number, waits_for, time_ms_, std::move(why),
-                             item.item ? EncodeItem(*item.item) : item.broken};
+  LOG_ERROR("item_parked source={} target={} number={} conversation={}/{} why=\"{}\"",
+            channel.source, channel.target, item.number, waits_for.a, waits_for.b, why);
+  storage::ParkedItem parked{channel,        item.number,
+                             waits_for,      time_ms_,
+                             std::move(why), item.item ? EncodeItem(*item.item) : item.broken};
   store_.channels().Park(*batch_, parked);
   parked_[{channel, item.number}] = std::move(parked);
   driven_.shards.at(channel.target).touched = true;
@@ -167,12 +169,13 @@ void BatchRun::Park(Arrivals& arrivals, storage::ChannelId channel,
   arrivals.Advance(item.number);
 }
 
-// Parked items of a target as this batch sees them, by source and number: a snapshot may come in the very
-// batch that parked what waits for it.
+// Parked items of a target as this batch sees them, by source and number: a snapshot may come in
+// the very batch that parked what waits for it.
 base::Result<std::vector<storage::ParkedItem>> BatchRun::Parked(model::ShardId target) const {
   auto stored = store_.channels().ListParked(target, std::numeric_limits<size_t>::max());
   if (!stored || parked_.empty()) return stored;
-  std::map<std::pair<storage::ChannelId, int64_t>, std::optional<storage::ParkedItem>> merged = parked_;
+  std::map<std::pair<storage::ChannelId, int64_t>, std::optional<storage::ParkedItem>> merged =
+      parked_;
   for (auto& row : *stored) {
     const std::pair place(row.channel, row.number);
     merged.try_emplace(place, std::move(row));
@@ -190,8 +193,8 @@ void BatchRun::Unpark(storage::ChannelId channel, int64_t number) {
   --parked_change;
 }
 
-// What a slice snapshot lets go: this conversation's parked items, in their order, in the same commit, so
-// that nothing newer can pass them.
+// What a slice snapshot lets go: this conversation's parked items, in their order, in the same
+// commit, so that nothing newer can pass them.
 void BatchRun::Release(model::ShardId target, model::ConversationId conversation) {
   auto parked = Parked(target);
   if (!parked) {
@@ -204,7 +207,8 @@ void BatchRun::Release(model::ShardId target, model::ConversationId conversation
     auto item = DecodeItem(row.item);
     if (!item) continue;
     const ItemPlace place{row.channel.source, row.number, 0};
-    auto outcome = logic.ApplyItem(WorkOf(target), place, *item, std::numeric_limits<size_t>::max());
+    auto outcome =
+        logic.ApplyItem(WorkOf(target), place, *item, std::numeric_limits<size_t>::max());
     if (outcome && outcome->kind == ItemOutcome::Kind::kApplied) {
       Unpark(row.channel, row.number);
       ++items_applied;
@@ -218,7 +222,8 @@ model::Reply BatchRun::RetryParked(const model::RetryParked& retry) {
   auto parked = Parked(retry.target);
   if (!parked) return parked.error();
   if (shard == driven_.shards.end()) {
-    return base::Error(base::Code::kNotFound, "there is no such shard; see `hongyan-admin channels`");
+    return base::Error(base::Code::kNotFound,
+                       "there is no such shard; see `hongyan-admin channels`");
   }
   model::ParkedRetried answer;
   const size_t before = batch_->records();
@@ -246,7 +251,8 @@ model::Reply BatchRun::AcceptChannel(const model::AcceptChannel& accept) {
   const storage::ChannelId channel{accept.source, accept.target};
   const auto arrivals = driven_.arrivals.find(channel);
   if (arrivals == driven_.arrivals.end()) {
-    return base::Error(base::Code::kNotFound, "there is no such channel; see `hongyan-admin channels`");
+    return base::Error(base::Code::kNotFound,
+                       "there is no such channel; see `hongyan-admin channels`");
   }
   if (auto accepted = arrivals->second.Accept(); !accepted) return std::move(accepted).error();
   LOG_WARN("channel_accepted source={} target={} applied={}", accept.source, accept.target,

@@ -28,12 +28,12 @@ struct DrivenShard {
 // Everything an executor drives; the ends of its channels included.
 struct DrivenShards {
   std::map<model::ShardId, DrivenShard> shards;
-  std::map<storage::ChannelId, Courier> couriers;    // by channel, where the source is ours
-  std::map<storage::ChannelId, Arrivals> arrivals;   // by channel, where the target is ours
+  std::map<storage::ChannelId, Courier> couriers;   // by channel, where the source is ours
+  std::map<storage::ChannelId, Arrivals> arrivals;  // by channel, where the target is ours
 };
 
-// The overlay of one batch: commands and items applied, numbers given, replies and effects gathered. Ends in
-// exactly one of Committed and Dropped. Executor's thread.
+// The overlay of one batch: commands and items applied, numbers given, replies and effects
+// gathered. Ends in exactly one of Committed and Dropped. Executor's thread.
 class BatchRun {
  public:
   BatchRun(DrivenShards& driven, storage::ShardStore& store, const ExecutorLimits& limits,
@@ -42,8 +42,8 @@ class BatchRun {
 
   void Apply(const model::Command& command);
 
-  // The next item of this channel, or a slice of it. False = leave the channel alone for this batch: it was
-  // applied in part, or failed.
+  // The next item of this channel, or a slice of it. False = leave the channel alone for this
+  // batch: it was applied in part, or failed.
   bool ApplyNext(Arrivals& arrivals, storage::ChannelId channel, size_t max_records);
 
   size_t records() const { return batch_->records(); }
@@ -56,7 +56,8 @@ class BatchRun {
   // Stages heads, marks and outbox rows, and gives up the batch for Commit.
   std::unique_ptr<storage::Batch> Seal();
 
-  // After kCommitted: overlays become what is known; replies, effects and items are there to be sent.
+  // After kCommitted: overlays become what is known; replies, effects and items are there to be
+  // sent.
   void Committed();
   // After a rollback: as if the batch had never been begun. Replies gathered are worthless.
   void Dropped();
@@ -85,8 +86,8 @@ class BatchRun {
   void ToOutbox(storage::ChannelId channel, cluster::TravellingItem item);
   void ApplyLocals();
   // Applies one item; false = it was not finished (slice or failure).
-  bool ApplyItem(Arrivals& arrivals, storage::ChannelId channel, const cluster::TravellingItem& item,
-                 size_t max_records);
+  bool ApplyItem(Arrivals& arrivals, storage::ChannelId channel,
+                 const cluster::TravellingItem& item, size_t max_records);
   void Park(Arrivals& arrivals, storage::ChannelId channel, const cluster::TravellingItem& item,
             model::ConversationId waits_for, std::string why);
   void Release(model::ShardId target, model::ConversationId conversation);

@@ -10,9 +10,9 @@ namespace hongyan::shard {
 namespace {
 
 constexpr int64_t kNsPerMs = 1'000'000;
-constexpr int64_t kTrimItems = 1024;       // a range this long is worth a trim
-constexpr size_t kGivenRecords = 8192;     // beyond, neighbours are merged: ages become coarser
-constexpr size_t kItemBytesGuess = 96;     // an item in memory, for the window's bound in bytes
+constexpr int64_t kTrimItems = 1024;    // a range this long is worth a trim
+constexpr size_t kGivenRecords = 8192;  // beyond, neighbours are merged: ages become coarser
+constexpr size_t kItemBytesGuess = 96;  // an item in memory, for the window's bound in bytes
 
 }  // namespace
 
@@ -38,7 +38,8 @@ base::Result<void> Courier::Open(storage::ChannelStore& store, int64_t head, uin
 }
 
 void Courier::Committed(std::vector<cluster::TravellingItem> items, int64_t bytes, int64_t now_ns) {
-  const bool fits = window_last() == head_ && window_.size() + items.size() <= limits_.window_items &&
+  const bool fits = window_last() == head_ &&
+                    window_.size() + items.size() <= limits_.window_items &&
                     (window_.size() + items.size()) * kItemBytesGuess <= limits_.window_bytes;
   head_ = items.back().number;
   if (given_.size() < kGivenRecords) {
@@ -74,7 +75,8 @@ void Courier::Confirm(int64_t applied) {
   }
 }
 
-// The rule of SHARDS section 2. Anything outside it means that one side lost committed state: never guess.
+// The rule of SHARDS section 2. Anything outside it means that one side lost committed state: never
+// guess.
 void Courier::Meet(const cluster::ChannelProgress& progress) {
   std::string why;
   if (progress.incarnation != 0 && progress.incarnation != incarnation_) {
@@ -84,11 +86,13 @@ void Courier::Meet(const cluster::ChannelProgress& progress) {
           ", the source has given only " + std::to_string(head_) + ": the source lost its tail";
   } else if (progress.applied < oldest_kept_ - 1) {
     why = "the target has applied up to " + std::to_string(progress.applied) +
-          ", the source keeps only from " + std::to_string(oldest_kept_) + ": the target lost its tail";
+          ", the source keeps only from " + std::to_string(oldest_kept_) +
+          ": the target lost its tail";
   }
   if (!why.empty()) {
     if (stopped_ != why) {
-      LOG_ERROR("channel_stopped source={} target={} why=\"{}\"", channel_.source, channel_.target, why);
+      LOG_ERROR("channel_stopped source={} target={} why=\"{}\"", channel_.source, channel_.target,
+                why);
       last_hello_ns_ = 0;  // the target hears at once that we wait for the administrator
     }
     stopped_ = std::move(why);
@@ -125,23 +129,24 @@ void Courier::OnProgress(const cluster::ChannelProgress& progress, int64_t now_n
 
 void Courier::SayHello(cluster::Carrier& carrier, int64_t now_ns) {
   last_hello_ns_ = now_ns;
-  carrier.Send(cluster::ChannelItems{channel_, meeting_, incarnation_, oldest_kept_, head_,
-                                     !stopped_.empty(), {}});
+  carrier.Send(cluster::ChannelItems{
+      channel_, meeting_, incarnation_, oldest_kept_, head_, !stopped_.empty(), {}});
 }
 
 void Courier::Refill(storage::ChannelStore& store) {
   if (window_last() >= head_ || window_.size() * 2 > limits_.window_items) return;
   if (window_.empty()) window_from_ = std::max(window_from_, applied_ + 1);
   const int64_t from = window_last() + 1;
-  auto rows = store.ReadOutbox(channel_, from, limits_.window_items - window_.size(),
-                               limits_.window_bytes);
+  auto rows =
+      store.ReadOutbox(channel_, from, limits_.window_items - window_.size(), limits_.window_bytes);
   if (!rows) {
     LOG_WARN("outbox_unreadable source={} target={} error=\"{}\"", channel_.source, channel_.target,
              rows.error().text);
     return;
   }
   if (rows->empty() || rows->front().first > from) {
-    // Rows are gone that nobody confirmed: meet again, by what is really kept, and be stopped there.
+    // Rows are gone that nobody confirmed: meet again, by what is really kept, and be stopped
+    // there.
     oldest_kept_ = rows->empty() ? head_ + 1 : rows->front().first;
     met_ = false;
     last_hello_ns_ = 0;
@@ -214,7 +219,8 @@ ChannelReport Courier::Report(int64_t now_ns) const {
   report.head = head_;
   report.applied = applied_;
   report.backlog_items = head_ - applied_;
-  report.oldest_age_ms = given_.empty() ? 0 : std::max<int64_t>(1, (now_ns - given_.front().at_ns) / kNsPerMs);
+  report.oldest_age_ms =
+      given_.empty() ? 0 : std::max<int64_t>(1, (now_ns - given_.front().at_ns) / kNsPerMs);
   report.stopped = stopped_;
   return report;
 }

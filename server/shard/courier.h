@@ -10,9 +10,10 @@
 
 namespace hongyan::shard {
 
-// The source's end of one channel: keeps a bounded window of unconfirmed items in memory, filled right after
-// each commit and refilled from the durable outbox whenever it fell out or started, and sends until the
-// target confirms. What it holds is a copy: losing it loses nothing. Executor's thread.
+// The source's end of one channel: keeps a bounded window of unconfirmed items in memory, filled
+// right after each commit and refilled from the durable outbox whenever it fell out or started, and
+// sends until the target confirms. What it holds is a copy: losing it loses nothing. Executor's
+// thread.
 class Courier {
  public:
   Courier(storage::ChannelId channel, uint64_t incarnation, const ExecutorLimits& limits)
@@ -25,8 +26,8 @@ class Courier {
   // A commit gave these items to the outbox; `bytes` is their encoded size.
   void Committed(std::vector<cluster::TravellingItem> items, int64_t bytes, int64_t now_ns);
 
-  // All through `number` is applied, as a target of the same executor knows; items applied in the emitting
-  // commit itself never come by here before.
+  // All through `number` is applied, as a target of the same executor knows; items applied in the
+  // emitting commit itself never come by here before.
   void Applied(int64_t number);
 
   void OnProgress(const cluster::ChannelProgress& progress, int64_t now_ns);
@@ -34,15 +35,16 @@ class Courier {
   // Sends what is due: a hello until the ends have met, then items. Refills from `store` first.
   void Pump(storage::ChannelStore& store, cluster::Carrier& carrier, int64_t now_ns);
 
-  // Rows up to here need not be kept. Lazily: asks for it only once enough has gathered or time has passed.
+  // Rows up to here need not be kept. Lazily: asks for it only once enough has gathered or time has
+  // passed.
   void TrimIfDue(storage::ChannelStore& store, bool quiet);
 
   int64_t head() const { return head_; }
   bool met() const { return met_; }
   const std::string& stopped() const { return stopped_; }
 
-  // Accepting more would acknowledge what cannot be delivered soon (the oldest item is too old, or too much
-  // is under way), or the channel is stopped.
+  // Accepting more would acknowledge what cannot be delivered soon (the oldest item is too old, or
+  // too much is under way), or the channel is stopped.
   bool MayEmit(int64_t now_ns, std::string* why) const;
 
   ChannelReport Report(int64_t now_ns) const;
@@ -68,9 +70,9 @@ class Courier {
   int64_t window_from_ = 1;
   std::deque<Given> given_;
   int64_t given_bytes_ = 0;
-  int64_t head_ = 0;       // last number given
-  int64_t applied_ = 0;    // last number confirmed
-  int64_t sent_ = 0;       // last number sent in this meeting
+  int64_t head_ = 0;     // last number given
+  int64_t applied_ = 0;  // last number confirmed
+  int64_t sent_ = 0;     // last number sent in this meeting
   int64_t oldest_kept_ = 1;
   int64_t trimmed_ = 0;
   uint64_t meeting_ = 0;

@@ -31,7 +31,13 @@ base::Error StoreStopped(const char* what) {
 struct Executor::Impl {
   Impl(std::string n, std::vector<model::ShardId> s, storage::ShardStore& st, cluster::Carrier& c,
        Outlet& o, const base::Clock& cl, ExecutorLimits l)
-      : name(std::move(n)), ids(std::move(s)), store(st), carrier(c), outlet(o), clock(cl), limits(l),
+      : name(std::move(n)),
+        ids(std::move(s)),
+        store(st),
+        carrier(c),
+        outlet(o),
+        clock(cl),
+        limits(l),
         time(cl) {}
 
   // -- the two doors in; guarded by mutex
@@ -82,7 +88,8 @@ struct Executor::Impl {
   ShardTime time;
   DrivenShards driven;
   std::deque<model::Command> queue;
-  storage::ChannelId next_channel;  // fairness among channels: the next batch starts after the last served
+  storage::ChannelId
+      next_channel;  // fairness among channels: the next batch starts after the last served
   uint64_t next_meeting = 1;
   int64_t last_tick_ns = 0;
   int64_t window_start_ns = 0;
@@ -102,8 +109,8 @@ struct Executor::Impl {
 Executor::Executor(std::string name, std::vector<model::ShardId> shards, storage::ShardStore& store,
                    cluster::Carrier& carrier, Outlet& outlet, const base::Clock& clock,
                    ExecutorLimits limits)
-    : impl_(std::make_unique<Impl>(std::move(name), std::move(shards), store, carrier, outlet, clock,
-                                   limits)) {}
+    : impl_(std::make_unique<Impl>(std::move(name), std::move(shards), store, carrier, outlet,
+                                   clock, limits)) {}
 
 Executor::~Executor() { Stop(); }
 
@@ -128,7 +135,8 @@ base::Result<void> Executor::Open(const LogicFactory& make_logic) {
   me.next_meeting = static_cast<uint64_t>(me.clock.WallMs()) << 20 | 1;
   if (auto read = me.ReadStore(); !read) return read;
   int64_t newest_ms = 0;
-  for (const auto& [id, shard] : me.driven.shards) newest_ms = std::max(newest_ms, shard.head.time_ms);
+  for (const auto& [id, shard] : me.driven.shards)
+    newest_ms = std::max(newest_ms, shard.head.time_ms);
   if (auto started = me.time.Start(newest_ms); !started) return started;
   me.PublishTime();
   me.counts.name = me.name;
@@ -154,7 +162,8 @@ base::Result<void> Executor::Impl::ReadStore() {
     const auto& emitted = driven.shards.at(channel.source).head.emitted;
     const auto found = emitted.find(channel.target);
     const int64_t head = found == emitted.end() ? 0 : found->second.number;
-    if (auto opened = courier.Open(store.channels(), head, next_meeting++, now_ns); !opened) return opened;
+    if (auto opened = courier.Open(store.channels(), head, next_meeting++, now_ns); !opened)
+      return opened;
   }
   for (auto& [channel, arrivals] : driven.arrivals) {
     auto mark = store.channels().ReadMark(channel);
@@ -276,8 +285,8 @@ void Executor::Impl::FillItems(BatchRun& run, size_t upto_records) {
   }
 }
 
-// Clients' commands come first, but arrived items keep half of the records while they have a backlog, so
-// neither starves the other.
+// Clients' commands come first, but arrived items keep half of the records while they have a
+// backlog, so neither starves the other.
 void Executor::Impl::Fill(BatchRun& run, std::vector<model::Command>& taken) {
   const size_t all = limits.batch_records;
   FillCommands(run, taken, ItemsWaiting() ? all / 2 : all);
@@ -294,7 +303,8 @@ bool Executor::RunOnce() {
       std::vector<model::Command> taken(std::make_move_iterator(me.queue.begin()),
                                         std::make_move_iterator(me.queue.end()));
       me.queue.clear();
-      me.Refuse(taken, StoreStopped("the store is closed after a failed write; see the server's log"));
+      me.Refuse(taken,
+                StoreStopped("the store is closed after a failed write; see the server's log"));
       return false;
     }
     me.closed = false;
@@ -368,7 +378,8 @@ void Executor::Impl::Refuse(const std::vector<model::Command>& taken, const base
   queued.fetch_sub(static_cast<int64_t>(taken.size()), std::memory_order_relaxed);
 }
 
-// After a rejected batch: each command alone, once, so that one that cannot be committed refuses only itself.
+// After a rejected batch: each command alone, once, so that one that cannot be committed refuses
+// only itself.
 void Executor::Impl::OneByOne(std::vector<model::Command> taken) {
   for (auto& command : taken) {
     std::vector<model::Command> one;
@@ -388,14 +399,16 @@ void Executor::Impl::OneByOne(std::vector<model::Command> taken) {
       Recover(run, one);
     } else {
       run.Dropped();
-      Refuse(one, base::Error(base::Code::kInternal, "the store refused this request; see the log"));
+      Refuse(one,
+             base::Error(base::Code::kInternal, "the store refused this request; see the log"));
       continue;
     }
     queued.fetch_sub(1, std::memory_order_relaxed);
   }
 }
 
-// SHARDS section 1, the fourth ending: nothing is answered until recovery has decided what the commit became.
+// SHARDS section 1, the fourth ending: nothing is answered until recovery has decided what the
+// commit became.
 void Executor::Impl::Recover(BatchRun& run, const std::vector<model::Command>& taken) {
   LOG_ERROR("commit_unknown executor={} commands={} reopening", name, taken.size());
   ++counts.reopens;
@@ -403,8 +416,8 @@ void Executor::Impl::Recover(BatchRun& run, const std::vector<model::Command>& t
   auto replies = std::move(run.replies);
   run.replies.clear();
   run.Dropped();
-  // Those whose answer was to come with a later slice, and those who have waited for one since an earlier
-  // batch, unless this one answers them.
+  // Those whose answer was to come with a later slice, and those who have waited for one since an
+  // earlier batch, unless this one answers them.
   std::vector<model::ReplyTo> unanswered;
   for (const auto& command : taken) unanswered.push_back(command.reply_to);
   for (const auto& abandoned : Abandoned()) unanswered.push_back(abandoned.to);
@@ -420,8 +433,10 @@ void Executor::Impl::Recover(BatchRun& run, const std::vector<model::Command>& t
   if (!reopened || !ReadStore()) {
     closed = true;
     if (!reopened) LOG_ERROR("store_closed executor={} error=\"{}\"", name, reopened.error().text);
-    // The outcome stays unknown: the same request again, once the store is open, finds what it became.
-    for (auto& reply : replies) reply.reply = StoreStopped("the outcome is not known yet; send the same request again");
+    // The outcome stays unknown: the same request again, once the store is open, finds what it
+    // became.
+    for (auto& reply : replies)
+      reply.reply = StoreStopped("the outcome is not known yet; send the same request again");
     outlet.Replies(std::move(replies));
     return;
   }
@@ -490,7 +505,8 @@ void Executor::Impl::PublishReport() {
   now.queued = queued.load(std::memory_order_relaxed);
   now.queue_ms = queue_ms.load();
   now.stopped = closed;
-  for (const auto& [channel, courier] : driven.couriers) now.channels.push_back(courier.Report(now_ns));
+  for (const auto& [channel, courier] : driven.couriers)
+    now.channels.push_back(courier.Report(now_ns));
   std::lock_guard lock(report_mutex);
   report = std::move(now);
 }

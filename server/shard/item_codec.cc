@@ -14,7 +14,8 @@ void ToStored(const model::Entry& entry, pb::StoredEntry* out) {
   out->set_conversation_a(entry.conversation.a);
   out->set_conversation_b(entry.conversation.b);
   out->set_conv_seq(entry.conv_seq.value);
-  if (!entry.client_msg_id.is_zero()) out->set_client_msg_id(std::string(entry.client_msg_id.view()));
+  if (!entry.client_msg_id.is_zero())
+    out->set_client_msg_id(std::string(entry.client_msg_id.view()));
 }
 
 bool FromStored(const pb::StoredEntry& in, model::Entry* out) {
@@ -119,8 +120,8 @@ bool Decode(const pb::StoredItem::SliceSnapshot& in, model::SliceSnapshotItem* o
   out->conv_seq = model::ConvSeq(in.conv_seq());
   if (in.users_size() != in.since_size() || in.users_size() != in.until_size()) return false;
   for (int i = 0; i < in.users_size(); ++i) {
-    out->members.push_back({model::UserId(in.users(i)), model::ConvSeq(in.since(i)),
-                            model::ConvSeq(in.until(i))});
+    out->members.push_back(
+        {model::UserId(in.users(i)), model::ConvSeq(in.since(i)), model::ConvSeq(in.until(i))});
   }
   return in.group() > 0;
 }
@@ -152,7 +153,9 @@ base::Result<model::Item> DecodeItem(std::string_view bytes) {
   model::Item item;
   if (good) {
     switch (in.what_case()) {
-      case pb::StoredItem::kDirect: good = Decode(in.direct(), &item.emplace<model::DirectItem>()); break;
+      case pb::StoredItem::kDirect:
+        good = Decode(in.direct(), &item.emplace<model::DirectItem>());
+        break;
       case pb::StoredItem::kGroupMessage:
         good = Decode(in.group_message(), &item.emplace<model::GroupItem>());
         break;
@@ -169,7 +172,9 @@ base::Result<model::Item> DecodeItem(std::string_view bytes) {
       case pb::StoredItem::kCreateGroup:
         good = Decode(in.create_group(), &item.emplace<model::CreateGroupItem>());
         break;
-      case pb::StoredItem::WHAT_NOT_SET: good = false; break;
+      case pb::StoredItem::WHAT_NOT_SET:
+        good = false;
+        break;
     }
   }
   if (!good) {

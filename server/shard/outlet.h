@@ -12,8 +12,8 @@ struct Outbound {
   model::Reply reply;
 };
 
-// The second of the two doors: what leaves a shard after its commit, in batches. Implemented by access (to
-// its loops) and by the simulator. Called on the executor's thread; must not block.
+// The second of the two doors: what leaves a shard after its commit, in batches. Implemented by
+// access (to its loops) and by the simulator. Called on the executor's thread; must not block.
 class Outlet {
  public:
   virtual ~Outlet() = default;

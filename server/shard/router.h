@@ -9,8 +9,8 @@
 
 namespace hongyan::shard {
 
-// Which slot a key belongs to: SipHash-2-4 with a key of zeros over the big-endian id (or both ids of a 1:1
-// conversation), modulo 1024. Never changes: stores depend on it. Any thread.
+// Which slot a key belongs to: SipHash-2-4 with a key of zeros over the big-endian id (or both ids
+// of a 1:1 conversation), modulo 1024. Never changes: stores depend on it. Any thread.
 int SlotOf(model::UserId user);
 int SlotOf(model::GroupId group);
 int SlotOf(const model::ConversationId& conversation);
@@ -27,8 +27,8 @@ class Router {
   }
   int shards() const { return shards_; }
 
-  // The id of an account is a keyed hash of its name, so name and id lead to one shard and creation is an
-  // insert there. Positive, never 0.
+  // The id of an account is a keyed hash of its name, so name and id lead to one shard and creation
+  // is an insert there. Positive, never 0.
   model::UserId UserIdOf(std::string_view name) const;
 
   // Drawn from (creator, request id), so that a repeated creation finds itself.

@@ -11,9 +11,10 @@ namespace hongyan::shard {
 base::Result<void> ShardTime::Start(int64_t head_ms) {
   const int64_t wall_ms = clock_.WallMs();
   if (wall_ms < head_ms - kRefuseBehindMs) {
-    return base::Error(base::Code::kFailedPrecondition,
-                       "the clock of this machine is " + std::to_string((head_ms - wall_ms) / 1000) +
-                           " s behind the last stored batch: set the clock right, then start again");
+    return base::Error(
+        base::Code::kFailedPrecondition,
+        "the clock of this machine is " + std::to_string((head_ms - wall_ms) / 1000) +
+            " s behind the last stored batch: set the clock right, then start again");
   }
   now_ns_ = std::max(head_ms, wall_ms) * 1'000'000;
   boot_ns_ = clock_.BootNs();

@@ -11,9 +11,9 @@
 
 namespace hongyan::shard {
 
-// All of the shard that logic sees while it applies one command or one item: the time, the batch its ports
-// write into, and the ways out. Nothing of it shows before the commit; if the batch is dropped, nothing of
-// it ever happened. Shard thread; valid for the call only.
+// All of the shard that logic sees while it applies one command or one item: the time, the batch
+// its ports write into, and the ways out. Nothing of it shows before the commit; if the batch is
+// dropped, nothing of it ever happened. Shard thread; valid for the call only.
 class UnitOfWork {
  public:
   virtual ~UnitOfWork() = default;
@@ -25,15 +25,16 @@ class UnitOfWork {
 
   storage::Batch& batch() { return batch_; }
 
-  // Gives the item the next number of the channel from this shard to `target`. `entries` is what applying it
-  // will write there: a small item may be applied in this same commit.
+  // Gives the item the next number of the channel from this shard to `target`. `entries` is what
+  // applying it will write there: a small item may be applied in this same commit.
   virtual void Emit(model::ShardId target, model::Item item, int32_t entries) = 0;
 
   // Answers a command; leaves after the commit.
   virtual void Reply(const model::ReplyTo& to, model::Reply reply) = 0;
 
-  // The channel to `target` lags or is stopped: accepting more into it would acknowledge what cannot be
-  // delivered soon. Asked before anything is written; the answer for the client is BUSY or UNAVAILABLE.
+  // The channel to `target` lags or is stopped: accepting more into it would acknowledge what
+  // cannot be delivered soon. Asked before anything is written; the answer for the client is BUSY
+  // or UNAVAILABLE.
   virtual bool MayEmit(model::ShardId target, std::string* why) const = 0;
 
   // Free disk is below the reserve: refuse what only adds.
@@ -58,8 +59,8 @@ struct ItemOutcome {
   };
   Kind kind = Kind::kApplied;
   int64_t position = 0;
-  // kPark: what it waits for; {0,0} = nothing, it failed by itself. kApplied: what no longer waits, so its
-  // parked items are applied now, in their order and in this commit.
+  // kPark: what it waits for; {0,0} = nothing, it failed by itself. kApplied: what no longer waits,
+  // so its parked items are applied now, in their order and in this commit.
   model::ConversationId conversation;
   std::string why;
 
@@ -73,38 +74,43 @@ struct ItemOutcome {
   }
 };
 
-// Where an item comes from: its channel's source, its number, and how far it has been applied already.
+// Where an item comes from: its channel's source, its number, and how far it has been applied
+// already.
 struct ItemPlace {
   model::ShardId source = 0;
   int64_t number = 0;
   int64_t position = 0;
 };
 
-// The rules of one shard, as the executor drives them: apply to an overlay, then publish or drop it. One
-// instance per shard, so everything in it has one writer. Shard thread, but where said.
+// The rules of one shard, as the executor drives them: apply to an overlay, then publish or drop
+// it. One instance per shard, so everything in it has one writer. Shard thread, but where said.
 class Logic {
  public:
   virtual ~Logic() = default;
 
-  // Replies through the unit of work, now or in a later batch. A command that is refused has written nothing.
+  // Replies through the unit of work, now or in a later batch. A command that is refused has
+  // written nothing.
   virtual void Apply(UnitOfWork& work, const model::Command& command) = 0;
 
-  // Applies an item, or up to about `max_records` records of it. An Error means that it failed by itself
-  // (broken or unreadable data) and has written nothing: tried once more, then parked.
+  // Applies an item, or up to about `max_records` records of it. An Error means that it failed by
+  // itself (broken or unreadable data) and has written nothing: tried once more, then parked.
   virtual base::Result<ItemOutcome> ApplyItem(UnitOfWork& work, const ItemPlace& place,
                                               const model::Item& item, size_t max_records) = 0;
 
-  // The batch is durable: the overlay becomes the caches and what readers see. Effects go out after it.
+  // The batch is durable: the overlay becomes the caches and what readers see. Effects go out after
+  // it.
   virtual void Publish(std::vector<model::Effect>& effects) = 0;
 
   // The batch did not happen: back to the caches as they were.
   virtual void Drop() = 0;
 
-  // Our memory may be wrong: overlay and caches are emptied and read again from the store when needed. What
-  // readers were shown is refreshed at once; effects tell of what a lost answer may have hidden.
+  // Our memory may be wrong: overlay and caches are emptied and read again from the store when
+  // needed. What readers were shown is refreshed at once; effects tell of what a lost answer may
+  // have hidden.
   virtual void Forget(std::vector<model::Effect>& effects) = 0;
 
-  // Commands taken whose reply comes with a later batch (applied in slices) are answered with `error`.
+  // Commands taken whose reply comes with a later batch (applied in slices) are answered with
+  // `error`.
   virtual void AbandonWaiting(UnitOfWork& work, const base::Error& error) = 0;
 };
 

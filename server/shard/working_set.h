@@ -13,9 +13,9 @@
 
 namespace hongyan::shard {
 
-// What a shard knows of one kind of row: a bounded cache of committed values, and over it the overlay of the
-// batch being applied. Commands of one batch see each other through the overlay; nothing of it outlives a
-// batch that did not happen.
+// What a shard knows of one kind of row: a bounded cache of committed values, and over it the
+// overlay of the batch being applied. Commands of one batch see each other through the overlay;
+// nothing of it outlives a batch that did not happen.
 //
 //   Find:    overlay, else cache, else the loader (whose answer is cached, "there is none" too)
 //   Put:     into the overlay
@@ -23,18 +23,18 @@ namespace hongyan::shard {
 //   Drop:    the batch did not happen: the overlay goes, the cache is as it was
 //   Forget:  our memory may be wrong: both go, the store is asked again
 //
-// The cache gives up what was not asked for lately (second chance, in order of slots), never the overlay; the
-// executor bounds a batch. Order of iteration and of eviction depends on the calls only, so a run is repeatable.
-// Key is hashable by absl and copyable. Shard thread.
+// The cache gives up what was not asked for lately (second chance, in order of slots), never the
+// overlay; the executor bounds a batch. Order of iteration and of eviction depends on the calls
+// only, so a run is repeatable. Key is hashable by absl and copyable. Shard thread.
 template <class Key, class Value>
 class WorkingSet {
  public:
   // REQUIRES capacity > 0: values kept in the cache.
   explicit WorkingSet(size_t capacity) : capacity_(capacity) { CHECK(capacity > 0); }
 
-  // The value as this batch sees it; nullptr = there is none. `load(key)` reads the store and returns
-  // Result<std::optional<Value>>; its Error is the answer and is not remembered. The pointer is valid until
-  // the next call on this set.
+  // The value as this batch sees it; nullptr = there is none. `load(key)` reads the store and
+  // returns Result<std::optional<Value>>; its Error is the answer and is not remembered. The
+  // pointer is valid until the next call on this set.
   template <class Loader>
   base::Result<const Value*> Find(const Key& key, Loader&& load) {
     if (const auto it = changed_index_.find(key); it != changed_index_.end()) {
@@ -81,7 +81,8 @@ class WorkingSet {
     hand_ = 0;
   }
 
-  // Calls visit(key, const Value*) for each change of the batch, in the order of first changes; nullptr = erased.
+  // Calls visit(key, const Value*) for each change of the batch, in the order of first changes;
+  // nullptr = erased.
   template <class Visit>
   void ForEachChanged(Visit&& visit) const {
     for (const Changed& change : changed_) visit(change.key, Address(change.value));
@@ -106,7 +107,8 @@ class WorkingSet {
   }
 
   void Change(const Key& key, std::optional<Value> value) {
-    const auto [it, fresh] = changed_index_.try_emplace(key, static_cast<uint32_t>(changed_.size()));
+    const auto [it, fresh] =
+        changed_index_.try_emplace(key, static_cast<uint32_t>(changed_.size()));
     if (fresh) {
       changed_.push_back({key, std::move(value)});
     } else {
@@ -132,7 +134,8 @@ class WorkingSet {
   }
 
   const size_t capacity_;
-  std::deque<Slot> slots_;  // up to capacity_; never moves, so an index and a pointer stay good while it grows
+  std::deque<Slot>
+      slots_;  // up to capacity_; never moves, so an index and a pointer stay good while it grows
   absl::flat_hash_map<Key, uint32_t> slot_index_;
   size_t hand_ = 0;  // where the next search for a slot to give up begins
   std::deque<Changed> changed_;

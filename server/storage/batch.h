@@ -4,8 +4,8 @@
 
 namespace hongyan::storage {
 
-// Writes staged for one atomic commit. Made by a store, filled through its ports, handed back to its
-// Commit. Lives no longer than its store. Shard thread.
+// Writes staged for one atomic commit. Made by a store, filled through its ports, handed back to
+// its Commit. Lives no longer than its store. Shard thread.
 class Batch {
  public:
   virtual ~Batch() = default;
@@ -15,7 +15,8 @@ class Batch {
   virtual size_t bytes() const = 0;
 };
 
-// A commit of more is rejected before anything is written. Far above what an executor fills a batch with.
+// A commit of more is rejected before anything is written. Far above what an executor fills a batch
+// with.
 constexpr size_t kMaxBatchBytes = 64 << 20;
 
 // How a commit ends (SHARDS section 1).
@@ -26,9 +27,9 @@ enum class CommitOutcome {
   kUnknown,     // the write or its sync failed after it began: only recovery can tell
 };
 
-// How far a read may go. Beside the writer, loops ask kMemory first and hand what is not there (an Error
-// with code kUnavailable and no reason) to the reader pool, which asks kDisk. An Error with reason
-// kStoreStopped would meet them there too.
+// How far a read may go. Beside the writer, loops ask kMemory first and hand what is not there (an
+// Error with code kUnavailable and no reason) to the reader pool, which asks kDisk. An Error with
+// reason kStoreStopped would meet them there too.
 enum class Reach { kMemory, kDisk };
 
 }  // namespace hongyan::storage

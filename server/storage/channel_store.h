@@ -18,7 +18,8 @@ using model::ChannelId;
 struct ShardHead {
   int64_t batch = 0;    // number of the shard's last batch
   int64_t time_ms = 0;  // shard time of that batch
-  // By target shard: number of the last item given to the channel, and the running total in fen (money).
+  // By target shard: number of the last item given to the channel, and the running total in fen
+  // (money).
   struct Emitted {
     int64_t number = 0;
     int64_t total_fen = 0;
@@ -54,8 +55,8 @@ struct ParkedItem {
   std::string item;  // encoded
 };
 
-// Heads, channels and parked items of all shards of the store. Reads: any thread. Others: the executor's
-// thread that drives the shard.
+// Heads, channels and parked items of all shards of the store. Reads: any thread. Others: the
+// executor's thread that drives the shard.
 class ChannelStore {
  public:
   virtual ~ChannelStore() = default;
@@ -69,8 +70,9 @@ class ChannelStore {
   // REQUIRES row.last above every row of the channel so far.
   virtual void PutOutbox(Batch& batch, ChannelId channel, const OutboxRow& row) = 0;
 
-  // Rows from the one that holds item `number` on, oldest first, as many as stay within `max_items` items and
-  // `max_bytes` (at least one row if there is one). One seek: never walks over what was delivered before.
+  // Rows from the one that holds item `number` on, oldest first, as many as stay within `max_items`
+  // items and `max_bytes` (at least one row if there is one). One seek: never walks over what was
+  // delivered before.
   virtual base::Result<std::vector<OutboxRow>> ReadOutbox(ChannelId channel, int64_t number,
                                                           size_t max_items,
                                                           size_t max_bytes) const = 0;
@@ -78,8 +80,8 @@ class ChannelStore {
   // The first item number still kept; none = the outbox is empty.
   virtual base::Result<std::optional<int64_t>> OldestKept(ChannelId channel) const = 0;
 
-  // Removes rows whose last item is <= `through`. Lazy: it needs no sync and no batch; a crash may bring the
-  // rows back.
+  // Removes rows whose last item is <= `through`. Lazy: it needs no sync and no batch; a crash may
+  // bring the rows back.
   virtual base::Result<void> TrimOutbox(ChannelId channel, int64_t through) = 0;
 
   virtual void Park(Batch& batch, const ParkedItem& item) = 0;

@@ -11,14 +11,15 @@
 
 namespace hongyan::storage {
 
-// Bodies and their order, what dedup remembers, groups and members. Reads: any thread, as in AccountStore.
-// Put* and Append stage into a batch of the same store: shard thread of the conversation's shard.
+// Bodies and their order, what dedup remembers, groups and members. Reads: any thread, as in
+// AccountStore. Put* and Append stage into a batch of the same store: shard thread of the
+// conversation's shard.
 class ConversationStore {
  public:
   virtual ~ConversationStore() = default;
 
-  // The newest message without its body, or none: it carries the conversation's conv_seq, time and ordinal,
-  // so no head row is written per message.
+  // The newest message without its body, or none: it carries the conversation's conv_seq, time and
+  // ordinal, so no head row is written per message.
   virtual base::Result<std::optional<model::Message>> LastMessage(
       model::ConversationId conversation) const = 0;
 
@@ -30,15 +31,16 @@ class ConversationStore {
   virtual base::Result<std::vector<std::optional<model::Message>>> ReadMessages(
       std::span<const MessageKey> keys, Reach reach) const = 0;
 
-  // Messages with first <= seq <= last, oldest first, as many as stay within `limit` messages and `max_bytes`
-  // of bodies (at least one message always fits).
+  // Messages with first <= seq <= last, oldest first, as many as stay within `limit` messages and
+  // `max_bytes` of bodies (at least one message always fits).
   virtual base::Result<std::vector<model::Message>> ReadRange(model::ConversationId conversation,
                                                               model::ConvSeq first,
                                                               model::ConvSeq last, size_t limit,
                                                               size_t max_bytes,
                                                               Reach reach) const = 0;
 
-  // Stages the message and, unless its client_msg_id is zero, what dedup has to remember of it: two records.
+  // Stages the message and, unless its client_msg_id is zero, what dedup has to remember of it: two
+  // records.
   virtual void AppendMessage(Batch& batch, model::ConversationId conversation,
                              const model::Message& message, uint64_t body_hash) = 0;
 

@@ -12,8 +12,8 @@
 
 namespace hongyan::storage {
 
-// True where `next` may be the entry right after position `before` (0 = the very beginning): one more, or
-// the first number of a later generation (MESSAGING section 1).
+// True where `next` may be the entry right after position `before` (0 = the very beginning): one
+// more, or the first number of a later generation (MESSAGING section 1).
 constexpr bool FollowsInInbox(model::Seq before, model::Seq next) {
   constexpr int kGenerationShift = 40;
   constexpr int64_t kFirst = 1;
@@ -23,8 +23,8 @@ constexpr bool FollowsInInbox(model::Seq before, model::Seq next) {
          next.value == (generation << kGenerationShift) + kFirst;
 }
 
-// Inbox entries and follower slices. Reads: any thread, as in AccountStore. The others stage into a batch of
-// the same store: shard thread of the inbox shard.
+// Inbox entries and follower slices. Reads: any thread, as in AccountStore. The others stage into a
+// batch of the same store: shard thread of the inbox shard.
 class InboxStore {
  public:
   virtual ~InboxStore() = default;
@@ -39,8 +39,9 @@ class InboxStore {
     model::Seq seq;
     model::Entry entry;
   };
-  // Entries with after < seq <= upto, in order, at most `limit`. Entries between are never left out: where
-  // one above the floor is missing before another the answer is an Error kDataLoss, not a shorter list.
+  // Entries with after < seq <= upto, in order, at most `limit`. Entries between are never left
+  // out: where one above the floor is missing before another the answer is an Error kDataLoss, not
+  // a shorter list.
   virtual base::Result<std::vector<NumberedEntry>> ReadEntries(model::UserId user, model::Seq after,
                                                                model::Seq upto, size_t limit,
                                                                Reach reach) const = 0;
@@ -49,13 +50,13 @@ class InboxStore {
     model::UserId user;
     model::Seq seq;
   };
-  // Stages the same entry for each recipient: at most one record each, as an adapter may put the entries that
-  // one user gets in one batch into one record.
+  // Stages the same entry for each recipient: at most one record each, as an adapter may put the
+  // entries that one user gets in one batch into one record.
   virtual void Append(Batch& batch, std::span<const Recipient> recipients,
                       const model::Entry& entry) = 0;
 
-  virtual base::Result<std::optional<model::FollowerSlice>> FindSlice(model::ShardId shard,
-                                                                      model::GroupId group) const = 0;
+  virtual base::Result<std::optional<model::FollowerSlice>> FindSlice(
+      model::ShardId shard, model::GroupId group) const = 0;
   virtual void PutSlice(Batch& batch, model::ShardId shard, model::GroupId group,
                         const model::FollowerSlice& slice) = 0;
 

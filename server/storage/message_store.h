@@ -7,8 +7,8 @@
 
 namespace hongyan::storage {
 
-// One store of messages: the ports of the rooms above, committed together. Adapters: rocksdb (embedded
-// default), memory (proof), mysql (scale-out, later).
+// One store of messages: the ports of the rooms above, committed together. Adapters: rocksdb
+// (embedded default), memory (proof), mysql (scale-out, later).
 class MessageStore : public ShardStore {
  public:
   virtual AccountStore& accounts() = 0;

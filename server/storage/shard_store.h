@@ -14,10 +14,10 @@ constexpr int kSlots = 1024;
 
 // Drawn once, when a store is created, and never changed but where said.
 struct StoreIdentity {
-  uint64_t incarnation = 0;                // random; names this store's channels
-  int64_t generation = 0;                  // raised by restore and by `store accept`
-  std::array<uint8_t, 16> id_key{};        // keys the hash from names to ids
-  std::array<uint8_t, 32> token_key{};     // signs device tokens
+  uint64_t incarnation = 0;             // random; names this store's channels
+  int64_t generation = 0;               // raised by restore and by `store accept`
+  std::array<uint8_t, 16> id_key{};     // keys the hash from names to ids
+  std::array<uint8_t, 32> token_key{};  // signs device tokens
   int shards = 0;
   std::array<model::ShardId, kSlots> slots{};  // slot -> shard
 };
@@ -32,7 +32,8 @@ struct StoreStats {
   int64_t disk_free_bytes = 0;
 };
 
-// What an executor needs of a store, whatever lives in it: atomic durable commits, heads and channels.
+// What an executor needs of a store, whatever lives in it: atomic durable commits, heads and
+// channels.
 class ShardStore {
  public:
   virtual ~ShardStore() = default;
@@ -44,17 +45,18 @@ class ShardStore {
   // An empty batch. Shard thread.
   virtual std::unique_ptr<Batch> NewBatch() = 0;
 
-  // All of the batch or nothing, durable when it returns kCommitted. Shard thread; several threads may
-  // commit different batches. After kUnknown every further commit and read fails until Reopen.
+  // All of the batch or nothing, durable when it returns kCommitted. Shard thread; several threads
+  // may commit different batches. After kUnknown every further commit and read fails until Reopen.
   virtual CommitOutcome Commit(std::unique_ptr<Batch> batch) = 0;
 
-  // Closes and opens the store again, so that recovery decides what an unknown commit became: what can be
-  // read afterwards is durable. Waits for readers. Does nothing where no commit has failed since the last
-  // one. An Error says why the store stays closed; it may be tried again. Shard thread.
+  // Closes and opens the store again, so that recovery decides what an unknown commit became: what
+  // can be read afterwards is durable. Waits for readers. Does nothing where no commit has failed
+  // since the last one. An Error says why the store stays closed; it may be tried again. Shard
+  // thread.
   virtual base::Result<void> Reopen() = 0;
 
-  // Free disk is below the reserve: what only adds (chat) is refused, what frees or settles goes on.
-  // Any thread; refreshed about once a second.
+  // Free disk is below the reserve: what only adds (chat) is refused, what frees or settles goes
+  // on. Any thread; refreshed about once a second.
   virtual bool BelowDiskReserve() const = 0;
 
   virtual StoreStats stats() const = 0;

@@ -9,9 +9,9 @@ namespace hongyan::simulation {
 namespace {
 
 constexpr int64_t kNsPerMs = 1'000'000;
-constexpr int64_t kTimeoutMs = 8000;     // of a request: then the connection counts as dead
-constexpr int64_t kIdleSyncMs = 1000;    // after one's own send the SDK syncs at the latest then
-constexpr size_t kUnsentAtMost = 4;      // per conversation: its user waits
+constexpr int64_t kTimeoutMs = 8000;   // of a request: then the connection counts as dead
+constexpr int64_t kIdleSyncMs = 1000;  // after one's own send the SDK syncs at the latest then
+constexpr size_t kUnsentAtMost = 4;    // per conversation: its user waits
 
 }  // namespace
 
@@ -21,9 +21,10 @@ Device::Device(int index, model::UserId user, Ground ground)
 }
 
 std::string Device::Describe() const {
-  return fmt::format("device {} of user {}: online {} cursor {} head {} conversations unsent {} requests {}",
-                     index_, user_.value, logged_in_, cursor_.value, witness().StoredHead(user_).value,
-                     unsent_.size(), group_requests_.size());
+  return fmt::format(
+      "device {} of user {}: online {} cursor {} head {} conversations unsent {} requests {}",
+      index_, user_.value, logged_in_, cursor_.value, witness().StoredHead(user_).value,
+      unsent_.size(), group_requests_.size());
 }
 
 bool Device::knows_all() const {
@@ -33,7 +34,8 @@ bool Device::knows_all() const {
   return true;
 }
 
-// -- life ------------------------------------------------------------------------------------------------
+// -- life
+// ------------------------------------------------------------------------------------------------
 
 void Device::Act(FrontDoor* door, bool busy) {
   if (removed_) return;
@@ -45,10 +47,13 @@ void Device::Act(FrontDoor* door, bool busy) {
   }
   const bool waits = login_ != 0 || asked_at_ns_ != 0;
   if (!wants_online_ || (waits && now() - asked_at_ns_ > kTimeoutMs * kNsPerMs)) {
-    // The network may be gone without a word: then the server still sees a session, until the next login.
+    // The network may be gone without a word: then the server still sees a session, until the next
+    // login.
     const uint64_t connection = connection_;
-    if (ground_.random.Chance(0.5)) OnGone(connection);
-    else door->HangUp(connection);
+    if (ground_.random.Chance(0.5))
+      OnGone(connection);
+    else
+      door->HangUp(connection);
     return;
   }
   if (!logged_in_) return;
@@ -102,15 +107,16 @@ void Device::KeepUp(FrontDoor& door) {
     last_beat_ns_ = now();
     Ask(door, Heartbeat{});
   }
-  const bool due = want_sync_ || known_head_ > cursor_ || (sync_at_ns_ != 0 && now() >= sync_at_ns_);
+  const bool due =
+      want_sync_ || known_head_ > cursor_ || (sync_at_ns_ != 0 && now() >= sync_at_ns_);
   if (sync_ != 0 || !due || now() < retry_at_ns_) return;
   sync_at_ns_ = 0;
   want_sync_ = false;
   sync_ = Ask(door, Sync{cursor_, static_cast<size_t>(ground_.random.Between(1, 30))});
 }
 
-// One unacknowledged send per conversation; after a start it syncs first and sends again only what did not
-// come back.
+// One unacknowledged send per conversation; after a start it syncs first and sends again only what
+// did not come back.
 void Device::SendUnsent(FrontDoor& door) {
   if (sync_first_) return;
   for (auto& [id, queue] : unsent_) {
@@ -124,7 +130,8 @@ void Device::SendUnsent(FrontDoor& door) {
   first.request = std::visit([&](const auto& body) { return Ask(door, body); }, first.body);
 }
 
-// -- answers ---------------------------------------------------------------------------------------------
+// -- answers
+// ---------------------------------------------------------------------------------------------
 
 void Device::OnAnswer(uint64_t connection, const Answer& answer) {
   if (connection != connection_ || removed_) return;
@@ -158,15 +165,16 @@ void Device::OnPage(const SyncPage& page) {
   Learn(page.head);
   for (size_t i = 0; i < page.entries.size(); ++i) OnEntry(page.entries[i], page.messages[i]);
   if (page.entries.empty()) {
-    INVARIANT(cursor_ >= page.head, "device {} at {} got an empty page although the head is {}", index_,
-              cursor_.value, page.head.value);
+    INVARIANT(cursor_ >= page.head, "device {} at {} got an empty page although the head is {}",
+              index_, cursor_.value, page.head.value);
   }
   if (cursor_ >= page.head) sync_first_ = false;
 }
 
-void Device::OnEntry(const storage::InboxStore::NumberedEntry& numbered, const model::Message& message) {
-  INVARIANT(storage::FollowsInInbox(cursor_, numbered.seq), "device {} at {} was given entry {}", index_,
-            cursor_.value, numbered.seq.value);
+void Device::OnEntry(const storage::InboxStore::NumberedEntry& numbered,
+                     const model::Message& message) {
+  INVARIANT(storage::FollowsInInbox(cursor_, numbered.seq), "device {} at {} was given entry {}",
+            index_, cursor_.value, numbered.seq.value);
   const model::Entry& entry = numbered.entry;
   const model::Entry& stored = witness().EntryAt(user_, numbered.seq);
   INVARIANT(stored.conversation == entry.conversation && stored.conv_seq == entry.conv_seq,
@@ -181,8 +189,9 @@ void Device::OnEntry(const storage::InboxStore::NumberedEntry& numbered, const m
   // What came back needs no ack.
   const auto queue = unsent_.find(entry.conversation);
   if (entry.client_msg_id.is_zero() || queue == unsent_.end()) return;
-  std::erase_if(queue->second,
-                [&](const Unsent& unsent) { return unsent.send.client_msg_id == entry.client_msg_id; });
+  std::erase_if(queue->second, [&](const Unsent& unsent) {
+    return unsent.send.client_msg_id == entry.client_msg_id;
+  });
   if (queue->second.empty()) unsent_.erase(queue);
 }
 
@@ -204,7 +213,8 @@ void Device::OnReply(uint64_t request, const model::ReplyBody& reply) {
 }
 
 void Device::OnFailed(uint64_t request, const base::Error& error) {
-  const bool again = error.code == base::Code::kUnavailable || error.code == base::Code::kInternal ||
+  const bool again = error.code == base::Code::kUnavailable ||
+                     error.code == base::Code::kInternal ||
                      error.code == base::Code::kResourceExhausted;
   const int64_t not_before = now() + (error.retry_after_ms + ground_.random.Below(200)) * kNsPerMs;
   if (request == login_) {
@@ -234,13 +244,15 @@ void Device::OnFailed(uint64_t request, const base::Error& error) {
   }
 }
 
-// -- what its user does ----------------------------------------------------------------------------------
+// -- what its user does
+// ----------------------------------------------------------------------------------
 
 model::RequestId Device::NewId() {
   model::RequestId id;
   ground_.random.Fill(id.bytes);
   const int64_t ms = clock_offset_ms_ + ground_.clock.BootNs() / kNsPerMs;
-  for (int i = 0; i < 6; ++i) id.bytes[static_cast<size_t>(i)] = static_cast<uint8_t>(ms >> (40 - 8 * i));
+  for (int i = 0; i < 6; ++i)
+    id.bytes[static_cast<size_t>(i)] = static_cast<uint8_t>(ms >> (40 - 8 * i));
   id.bytes[6] = static_cast<uint8_t>(0x70 | (id.bytes[6] & 0x0f));
   return id;
 }
@@ -275,7 +287,8 @@ void Device::WriteMessage() {
   if (!groups.empty() && random.Chance(0.6)) {
     send.conversation = model::ConversationId::Group(random.Pick(groups));
   } else if (random.Chance(0.03) && !witness().groups().empty()) {
-    send.conversation = model::ConversationId::Group(random.Pick(witness().groups()));  // perhaps not ours
+    send.conversation =
+        model::ConversationId::Group(random.Pick(witness().groups()));  // perhaps not ours
   } else {
     const auto peer = random.Chance(0.1) ? user_ : random.Pick(witness().users());
     send.conversation = model::ConversationId::Direct(user_, peer);
@@ -286,7 +299,8 @@ void Device::WriteMessage() {
   send.sender_device = id_;
   send.client_msg_id = NewId();
   send.kind = model::BodyKind::kText;
-  send.body = fmt::format("{}.{} {}", index_, ++counter_, std::string(static_cast<size_t>(random.Below(40)), 'x'));
+  send.body = fmt::format("{}.{} {}", index_, ++counter_,
+                          std::string(static_cast<size_t>(random.Below(40)), 'x'));
   const auto last = last_sent_.find(send.conversation);
   if (queue.empty() && last != last_sent_.end() && random.Chance(0.1)) send.after = last->second;
   witness().Asked(send, index_, counter_);
@@ -304,7 +318,8 @@ void Device::ThinkOfGroups() {
     create.request_id = NewId();
     create.id = ground_.router.GroupIdOf(user_, create.request_id);
     create.name = "a group";
-    create.members = SomeUsers(random.Chance(0.4) ? 4 : static_cast<int64_t>(witness().users().size()));
+    create.members =
+        SomeUsers(random.Chance(0.4) ? 4 : static_cast<int64_t>(witness().users().size()));
     std::erase(create.members, user_);
     witness().Asked(create);
     group_requests_.push_back({create, 0, 0});
@@ -331,7 +346,8 @@ void Device::ThinkOfGroups() {
     change.add = SomeUsers(random.Chance(0.7) ? 3 : ground_.plan.max_changes / 2);
     if (owner && random.Chance(0.2)) change.remove = {random.Pick(members)};
   }
-  // One user both added and removed has no meaning here: which of the two wins is the server's business.
+  // One user both added and removed has no meaning here: which of the two wins is the server's
+  // business.
   std::erase_if(change.add, [&](model::UserId user) {
     return std::find(change.remove.begin(), change.remove.end(), user) != change.remove.end();
   });

@@ -11,9 +11,10 @@
 
 namespace hongyan::simulation {
 
-// One installation of the app, with a small model of the SDK's rules (MESSAGING section 8): a durable cursor
-// and durable unsent requests, one sync in flight, one unacknowledged send per conversation, resends with the
-// same id and bytes, gaps never skipped. It checks what it is given against the witness. One thread.
+// One installation of the app, with a small model of the SDK's rules (MESSAGING section 8): a
+// durable cursor and durable unsent requests, one sync in flight, one unacknowledged send per
+// conversation, resends with the same id and bytes, gaps never skipped. It checks what it is given
+// against the witness. One thread.
 class Device final : public Caller {
  public:
   struct Ground {
@@ -27,7 +28,8 @@ class Device final : public Caller {
 
   Device(int index, model::UserId user, Ground ground);
 
-  // The app runs for a moment; `door` is null while no server can be reached. `busy`: its user does something.
+  // The app runs for a moment; `door` is null while no server can be reached. `busy`: its user does
+  // something.
   void Act(FrontDoor* door, bool busy);
 
   // The app is killed and starts again: what is not durable is gone.
@@ -98,7 +100,7 @@ class Device final : public Caller {
   // -- while the app runs
   bool wants_online_ = true;
   uint64_t connection_ = 0;
-  uint64_t login_ = 0;      // request in flight
+  uint64_t login_ = 0;  // request in flight
   bool logged_in_ = false;
   uint64_t sync_ = 0;       // request in flight
   bool sync_first_ = true;  // after a start: before anything is sent again
@@ -109,7 +111,7 @@ class Device final : public Caller {
   int64_t retry_at_ns_ = 0;
   int64_t sync_at_ns_ = 0;
   int64_t last_beat_ns_ = 0;
-  int64_t asked_at_ns_ = 0;      // the oldest unanswered request, for the timeout
+  int64_t asked_at_ns_ = 0;  // the oldest unanswered request, for the timeout
 };
 
 }  // namespace hongyan::simulation

@@ -10,8 +10,8 @@
 
 namespace hongyan::simulation {
 
-// What is under way in virtual time: each thing happens once, at or after its moment, those of one moment in
-// the order in which they were put in. One thread.
+// What is under way in virtual time: each thing happens once, at or after its moment, those of one
+// moment in the order in which they were put in. One thread.
 class Events {
  public:
   explicit Events(const base::ManualClock& clock) : clock_(clock) {}

@@ -13,12 +13,17 @@ constexpr int64_t kNsPerMs = 1'000'000;
 
 // Where a command goes, as access routes it.
 model::ShardId ShardOf(const shard::Router& router, const model::CommandBody& body) {
-  if (const auto* send = std::get_if<model::SendMessage>(&body)) return router.ShardOf(send->conversation);
-  if (const auto* create = std::get_if<model::CreateGroup>(&body)) return router.ShardOf(create->id);
-  if (const auto* change = std::get_if<model::ChangeMembers>(&body)) return router.ShardOf(change->group);
-  if (const auto* users = std::get_if<model::CreateUsers>(&body)) return router.ShardOf(users->users[0].id);
+  if (const auto* send = std::get_if<model::SendMessage>(&body))
+    return router.ShardOf(send->conversation);
+  if (const auto* create = std::get_if<model::CreateGroup>(&body))
+    return router.ShardOf(create->id);
+  if (const auto* change = std::get_if<model::ChangeMembers>(&body))
+    return router.ShardOf(change->group);
+  if (const auto* users = std::get_if<model::CreateUsers>(&body))
+    return router.ShardOf(users->users[0].id);
   if (const auto* open = std::get_if<model::OpenSession>(&body)) return router.ShardOf(open->user);
-  if (const auto* confirm = std::get_if<model::ConfirmCursor>(&body)) return router.ShardOf(confirm->user);
+  if (const auto* confirm = std::get_if<model::ConfirmCursor>(&body))
+    return router.ShardOf(confirm->user);
   if (const auto* retry = std::get_if<model::RetryParked>(&body)) return retry->target;
   if (const auto* accept = std::get_if<model::AcceptChannel>(&body)) return accept->target;
   throw Broken("the front door does not know where this command goes");
@@ -50,7 +55,8 @@ int64_t FrontDoor::Late() {
   return ground_.random.Chance(0.7) ? 0 : ground_.random.Below(20'000) * kNsPerUs;
 }
 
-// -- connections -----------------------------------------------------------------------------------------
+// -- connections
+// -----------------------------------------------------------------------------------------
 
 uint64_t FrontDoor::Connect(Caller& caller) {
   const uint64_t connection = next_connection_++;
@@ -79,7 +85,8 @@ void FrontDoor::Send(uint64_t connection, Request request) {
   const int64_t now = ground_.clock.BootNs();
   int64_t& last = found->second.last_in_ns;
   last = std::max(last, now + Late());
-  Later(last - now, [this, connection, request = std::move(request)] { OnRequest(connection, request); });
+  Later(last - now,
+        [this, connection, request = std::move(request)] { OnRequest(connection, request); });
 }
 
 void FrontDoor::Deliver(uint64_t connection, Answer answer) {
@@ -94,7 +101,8 @@ void FrontDoor::Deliver(uint64_t connection, Answer answer) {
   });
 }
 
-// -- requests --------------------------------------------------------------------------------------------
+// -- requests
+// --------------------------------------------------------------------------------------------
 
 void FrontDoor::OnRequest(uint64_t connection, const Request& request) {
   const auto found = sessions_.find(connection);
@@ -132,20 +140,21 @@ void FrontDoor::OnLogin(uint64_t connection, uint64_t number, const Login& login
   open.user = login.user;
   open.device = login.device;
   open.device_class = "phone";
-  Submit({{}, model::Priority::kLogin, 0, 0, open}, [this, connection, number](const model::Reply& reply) {
-    const auto found = sessions_.find(connection);
-    if (found == sessions_.end()) return;
-    Session& me = found->second;
-    if (!reply.ok()) return Deliver(connection, {number, Failed{reply.error()}});
-    const auto head = inbox::StoredHead(server_.store.inboxes(), me.user,
-                                        server_.store.identity().generation);
-    if (!head) return Deliver(connection, {number, Failed{head.error()}});
-    server_.online.Prime(me.user, *head);
-    me.session_number = std::get<model::SessionOpened>(*reply).session_number;
-    me.logged_in = true;
-    me.told.Say(*head);
-    Deliver(connection, {number, LoggedIn{*head, ground_.clock.WallMs()}});
-  });
+  Submit({{}, model::Priority::kLogin, 0, 0, open},
+         [this, connection, number](const model::Reply& reply) {
+           const auto found = sessions_.find(connection);
+           if (found == sessions_.end()) return;
+           Session& me = found->second;
+           if (!reply.ok()) return Deliver(connection, {number, Failed{reply.error()}});
+           const auto head = inbox::StoredHead(server_.store.inboxes(), me.user,
+                                               server_.store.identity().generation);
+           if (!head) return Deliver(connection, {number, Failed{head.error()}});
+           server_.online.Prime(me.user, *head);
+           me.session_number = std::get<model::SessionOpened>(*reply).session_number;
+           me.logged_in = true;
+           me.told.Say(*head);
+           Deliver(connection, {number, LoggedIn{*head, ground_.clock.WallMs()}});
+         });
 }
 
 base::Result<SyncPage> FrontDoor::ReadPage(model::UserId user, const Sync& sync) const {
@@ -155,11 +164,13 @@ base::Result<SyncPage> FrontDoor::ReadPage(model::UserId user, const Sync& sync)
     page = inbox_.ReadPage(user, sync.cursor, sync.limit, storage::Reach::kDisk);
   }
   if (!page) return page.error();
-  INVARIANT(!page->truncated, "a sync of user {} is truncated although nothing was ever trimmed", user.value);
+  INVARIANT(!page->truncated, "a sync of user {} is truncated although nothing was ever trimmed",
+            user.value);
   SyncPage answer;
   answer.head = page->head;
   std::vector<storage::ConversationStore::MessageKey> keys;
-  for (const auto& entry : page->entries) keys.push_back({entry.entry.conversation, entry.entry.conv_seq});
+  for (const auto& entry : page->entries)
+    keys.push_back({entry.entry.conversation, entry.entry.conv_seq});
   auto bodies = conversations_.Bodies(keys, storage::Reach::kDisk);
   if (!bodies) return bodies.error();
   for (const auto& body : *bodies) {
@@ -183,13 +194,18 @@ void FrontDoor::OnSync(uint64_t connection, Session& session, uint64_t number, c
   session.told.Synced(page->head);
   Deliver(connection, {number, std::move(page).value()});
   if (ground_.random.Chance(0.1)) {
-    Submit({{}, model::Priority::kSync, 0, 0,
-            model::ConfirmCursor{session.user, session.device, sync.cursor}}, {});
+    Submit({{},
+            model::Priority::kSync,
+            0,
+            0,
+            model::ConfirmCursor{session.user, session.device, sync.cursor}},
+           {});
   }
 }
 
 void FrontDoor::OnCommand(uint64_t connection, uint64_t number, model::CommandBody body) {
-  if (ground_.random.Chance(ground_.faults.asked_twice)) Submit({{}, model::Priority::kChat, 0, 0, body}, {});
+  if (ground_.random.Chance(ground_.faults.asked_twice))
+    Submit({{}, model::Priority::kChat, 0, 0, body}, {});
   Submit({{}, model::Priority::kChat, 0, 0, std::move(body)},
          [this, connection, number](const model::Reply& reply) {
            if (reply.ok()) return Deliver(connection, {number, *reply});
@@ -197,7 +213,8 @@ void FrontDoor::OnCommand(uint64_t connection, uint64_t number, model::CommandBo
          });
 }
 
-// -- to the shards and back ------------------------------------------------------------------------------
+// -- to the shards and back
+// ------------------------------------------------------------------------------
 
 void FrontDoor::Submit(model::Command command, std::function<void(const model::Reply&)> done) {
   command.shard = ShardOf(server_.router, command.body);
@@ -226,7 +243,8 @@ void FrontDoor::Replies(std::vector<shard::Outbound> replies) {
     const auto waiting = waiting_.find(outbound.to.ticket);
     INVARIANT(waiting != waiting_.end(), "command {} was answered twice", outbound.to.ticket);
     ground_.trace.Note("reply {} {}", outbound.to.ticket,
-                       outbound.reply.ok() ? std::string_view("ok") : std::string_view(outbound.reply.error().text));
+                       outbound.reply.ok() ? std::string_view("ok")
+                                           : std::string_view(outbound.reply.error().text));
     Answered(waiting->second, outbound.reply);
     auto done = std::move(waiting->second.done);
     waiting_.erase(waiting);
@@ -239,7 +257,8 @@ void FrontDoor::Effects(std::vector<model::Effect> effects) {
   if (silent_) return;
   for (const auto& effect : effects) {
     if (const auto* moved = std::get_if<model::HeadMoved>(&effect)) {
-      ground_.trace.Note("head {} {}..{}", moved->user.value, moved->first_new.value, moved->head.value);
+      ground_.trace.Note("head {} {}..{}", moved->user.value, moved->first_new.value,
+                         moved->head.value);
       ground_.witness.HeadShown(moved->user, moved->head);
       if (ground_.random.Chance(ground_.faults.effect_lost)) continue;
     }

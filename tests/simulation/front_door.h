@@ -29,10 +29,10 @@ class Caller {
   virtual void OnGone(uint64_t connection) = 0;
 };
 
-// One life of the process's front door: sessions, the reads of Sync joined above inbox and conversation, and
-// told/latest by the server's own rules. Connections are as TCP is: in order, and lost as a whole. Between
-// the shards and the door replies and effects may be late, turned round and (effects) lost or doubled. Dies
-// with its process. One thread.
+// One life of the process's front door: sessions, the reads of Sync joined above inbox and
+// conversation, and told/latest by the server's own rules. Connections are as TCP is: in order, and
+// lost as a whole. Between the shards and the door replies and effects may be late, turned round
+// and (effects) lost or doubled. Dies with its process. One thread.
 class FrontDoor final : public shard::Outlet {
  public:
   struct Server {
@@ -83,7 +83,7 @@ class FrontDoor final : public shard::Outlet {
     bool registered = false;
     bool logged_in = false;
     access::Told told;
-    int64_t last_in_ns = 0;   // what is sent later arrives later
+    int64_t last_in_ns = 0;  // what is sent later arrives later
     int64_t last_out_ns = 0;
   };
   struct Waiting {

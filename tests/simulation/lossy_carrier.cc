@@ -18,9 +18,9 @@ void LossyCarrier::Deliver(std::function<void()> arrive) {
 }
 
 void LossyCarrier::Send(cluster::ChannelItems items) {
-  trace_.Note("items {}>{} meeting {} n {} first {} head {}", items.channel.source, items.channel.target,
-              items.meeting, items.items.size(), items.items.empty() ? 0 : items.items.front().number,
-              items.head);
+  trace_.Note("items {}>{} meeting {} n {} first {} head {}", items.channel.source,
+              items.channel.target, items.meeting, items.items.size(),
+              items.items.empty() ? 0 : items.items.front().number, items.head);
   if (plan_.encode) {
     for (auto& travelling : items.items) {
       if (travelling.item == nullptr) continue;

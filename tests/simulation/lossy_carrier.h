@@ -10,15 +10,17 @@
 
 namespace hongyan::simulation {
 
-// A carrier at its worst: loses, doubles, delays and so reorders. It outlives the process: what an old life
-// has sent may arrive in a new one. One thread.
+// A carrier at its worst: loses, doubles, delays and so reorders. It outlives the process: what an
+// old life has sent may arrive in a new one. One thread.
 class LossyCarrier final : public cluster::Carrier {
  public:
   LossyCarrier(Events& events, Random& random, const Faults& faults, const Plan& plan, Trace& trace)
       : events_(events), random_(random), faults_(faults), plan_(plan), trace_(trace) {}
 
   // Who takes what goes to a shard now; null = nobody, it is lost.
-  void Connect(std::vector<cluster::CarrierEnd*> ends_by_shard) { ends_ = std::move(ends_by_shard); }
+  void Connect(std::vector<cluster::CarrierEnd*> ends_by_shard) {
+    ends_ = std::move(ends_by_shard);
+  }
 
   // The process is dead: what it would still send never leaves.
   void Silence(bool silent) { silent_ = silent; }

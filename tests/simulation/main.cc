@@ -45,12 +45,14 @@ struct Total {
     sum.steps += run.steps;
   }
   void Print() const {
-    std::printf("%lld seeds: %lld steps, %lld messages, %lld entries, %lld commits (%lld of unknown outcome), "
-                "%lld shortcuts, %lld lives: every invariant held\n",
-                static_cast<long long>(seeds), static_cast<long long>(sum.steps),
-                static_cast<long long>(sum.messages), static_cast<long long>(sum.entries),
-                static_cast<long long>(sum.commits), static_cast<long long>(sum.unknown),
-                static_cast<long long>(sum.shortcuts), static_cast<long long>(sum.lives));
+    std::printf(
+        "%lld seeds: %lld steps, %lld messages, %lld entries, %lld commits (%lld of unknown "
+        "outcome), "
+        "%lld shortcuts, %lld lives: every invariant held\n",
+        static_cast<long long>(seeds), static_cast<long long>(sum.steps),
+        static_cast<long long>(sum.messages), static_cast<long long>(sum.entries),
+        static_cast<long long>(sum.commits), static_cast<long long>(sum.unknown),
+        static_cast<long long>(sum.shortcuts), static_cast<long long>(sum.lives));
   }
 };
 
@@ -62,15 +64,18 @@ bool RunSeed(uint64_t seed, bool verbose, bool one, Total& total) {
     World world(seed, trace);
     total.Add(world.Run());
   } catch (const std::exception& broken) {
-    std::printf("seed %llu broke at step %lld: %s\nreplay: simulation --seed %llu --verbose (trace %016llx, %lld lines)\n",
-                static_cast<unsigned long long>(seed), static_cast<long long>(trace.step), broken.what(),
-                static_cast<unsigned long long>(seed), static_cast<unsigned long long>(trace.hash()),
-                static_cast<long long>(trace.lines()));
+    std::printf(
+        "seed %llu broke at step %lld: %s\nreplay: simulation --seed %llu --verbose (trace "
+        "%016llx, %lld lines)\n",
+        static_cast<unsigned long long>(seed), static_cast<long long>(trace.step), broken.what(),
+        static_cast<unsigned long long>(seed), static_cast<unsigned long long>(trace.hash()),
+        static_cast<long long>(trace.lines()));
     return false;
   }
   if (one) {
     std::printf("seed %llu: trace %016llx, %lld lines\n", static_cast<unsigned long long>(seed),
-                static_cast<unsigned long long>(trace.hash()), static_cast<long long>(trace.lines()));
+                static_cast<unsigned long long>(trace.hash()),
+                static_cast<long long>(trace.lines()));
   }
   return true;
 }
@@ -79,8 +84,10 @@ bool RunSeed(uint64_t seed, bool verbose, bool one, Total& total) {
 
 int main(int argc, char** argv) {
   CLI::App app{
-      "Runs Hongyan's messaging core in one thread from one seed, with faults, and checks that nothing\n"
-      "acknowledged is lost, doubled or out of order. Exit code 1: an invariant broke; its seed replays it.\n"
+      "Runs Hongyan's messaging core in one thread from one seed, with faults, and checks that "
+      "nothing\n"
+      "acknowledged is lost, doubled or out of order. Exit code 1: an invariant broke; its seed "
+      "replays it.\n"
       "Examples: simulation --seeds 1..500    simulation --seed 42 --verbose    simulation --long"};
   std::string range = "1..500";
   uint64_t seed = 0;
@@ -101,7 +108,8 @@ int main(int argc, char** argv) {
   unsigned long long first = 0;
   unsigned long long last = 0;
   if (std::sscanf(range.c_str(), "%llu..%llu", &first, &last) != 2 || first > last) {
-    std::fprintf(stderr, "simulation: --seeds takes a range such as 1..500, not '%s'\n", range.c_str());
+    std::fprintf(stderr, "simulation: --seeds takes a range such as 1..500, not '%s'\n",
+                 range.c_str());
     return 2;
   }
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
@@ -117,7 +125,8 @@ int main(int argc, char** argv) {
       ++broken;
       if (!go_on) return 1;
     }
-    if (seconds > 0 && std::chrono::steady_clock::now() - start >= std::chrono::seconds(seconds)) break;
+    if (seconds > 0 && std::chrono::steady_clock::now() - start >= std::chrono::seconds(seconds))
+      break;
   }
   if (broken > 0) std::printf("%lld seeds broke an invariant\n", static_cast<long long>(broken));
   if (broken == 0) total.Print();

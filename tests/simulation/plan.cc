@@ -15,7 +15,8 @@ Plan DrawPlan(Random& random) {
   plan.shards = static_cast<int>(random.Between(1, 5));
   plan.executors = random.Chance(0.4) ? 1 : static_cast<int>(random.Between(1, 4));
   plan.users = static_cast<int>(random.Between(2, 10));
-  plan.crowd = static_cast<int>(random.Chance(0.3) ? random.Between(60, 150) : random.Between(0, 20));
+  plan.crowd =
+      static_cast<int>(random.Chance(0.3) ? random.Between(60, 150) : random.Between(0, 20));
   plan.steps = static_cast<int>(random.Between(400, 1600));
   plan.activity = static_cast<double>(random.Between(1, 6)) / 10;
   plan.run = static_cast<double>(random.Between(2, 10)) / 10;
@@ -25,7 +26,8 @@ Plan DrawPlan(Random& random) {
   plan.limits.slice_at_least = static_cast<size_t>(random.Between(1, 12));
   plan.limits.shortcut_entries = random.Chance(0.2) ? 0 : static_cast<size_t>(random.Between(2, 8));
   plan.limits.window_items = static_cast<size_t>(random.Chance(0.5) ? random.Between(2, 12) : 4096);
-  plan.limits.queue_commands = static_cast<size_t>(random.Chance(0.1) ? random.Between(2, 8) : 65'536);
+  plan.limits.queue_commands =
+      static_cast<size_t>(random.Chance(0.1) ? random.Between(2, 8) : 65'536);
   if (random.Chance(0.3)) plan.limits.lag_items = random.Between(5, 100);
   plan.group_limits.create_at_once = 3;
   plan.group_limits.max_changes = static_cast<size_t>(plan.max_changes);

@@ -6,8 +6,9 @@
 
 namespace hongyan::simulation {
 
-// The one source of chance in a run: everything a seed decides is drawn from here, in the order in which it
-// is asked. SplitMix64 (Steele, Lea, Flood 2014), so that a seed means the same on every machine.
+// The one source of chance in a run: everything a seed decides is drawn from here, in the order in
+// which it is asked. SplitMix64 (Steele, Lea, Flood 2014), so that a seed means the same on every
+// machine.
 class Random {
  public:
   explicit Random(uint64_t seed) : state_(seed) {}

@@ -22,7 +22,8 @@ class Broken : public std::runtime_error {
     if (!(holds)) throw ::hongyan::simulation::Broken(::fmt::format(__VA_ARGS__)); \
   } while (false)
 
-// What happened in a run, as text lines: hashed always, so that two runs can be compared, printed on demand.
+// What happened in a run, as text lines: hashed always, so that two runs can be compared, printed
+// on demand.
 class Trace {
  public:
   explicit Trace(bool verbose) : verbose_(verbose) {}
@@ -33,7 +34,9 @@ class Trace {
     fmt::format_to(std::back_inserter(line_), format, std::forward<Args>(args)...);
     for (const char c : line_) hash_ = (hash_ ^ static_cast<uint8_t>(c)) * 0x100000001b3;  // FNV-1a
     ++lines_;
-    if (verbose_) std::printf("%6lld %.*s\n", static_cast<long long>(step), static_cast<int>(line_.size()), line_.data());
+    if (verbose_)
+      std::printf("%6lld %.*s\n", static_cast<long long>(step), static_cast<int>(line_.size()),
+                  line_.data());
   }
 
   uint64_t hash() const { return hash_; }

@@ -9,8 +9,8 @@
 
 namespace hongyan::simulation {
 
-// The real logic of a shard, watched at its door: what is refused or failed has written nothing and sent
-// nothing, and nothing is published while its commit is open. Shard thread.
+// The real logic of a shard, watched at its door: what is refused or failed has written nothing and
+// sent nothing, and nothing is published while its commit is open. Shard thread.
 class WatchedLogic final : public shard::Logic {
  public:
   explicit WatchedLogic(std::unique_ptr<shard::Logic> logic) : logic_(std::move(logic)) {}
@@ -30,8 +30,9 @@ class WatchedLogic final : public shard::Logic {
     const size_t before = work.batch().records();
     auto outcome = logic_->ApplyItem(watch, place, item, max_records);
     INVARIANT(outcome.ok() || (work.batch().records() == before && watch.emitted == 0),
-              "an item of kind {} failed ({}) and yet has written {} records and {} items", item.index(),
-              outcome.ok() ? "" : outcome.error().text, work.batch().records() - before, watch.emitted);
+              "an item of kind {} failed ({}) and yet has written {} records and {} items",
+              item.index(), outcome.ok() ? "" : outcome.error().text,
+              work.batch().records() - before, watch.emitted);
     return outcome;
   }
 

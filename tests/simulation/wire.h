@@ -8,7 +8,8 @@
 #include "model/command.h"
 #include "storage/inbox_store.h"
 
-// What goes between a simulated device and the simulated front door, in the terms of the wire protocol.
+// What goes between a simulated device and the simulated front door, in the terms of the wire
+// protocol.
 
 namespace hongyan::simulation {
 
@@ -24,7 +25,8 @@ struct Sync {
 
 struct Request {
   uint64_t number = 0;
-  std::variant<Login, Heartbeat, Sync, model::SendMessage, model::CreateGroup, model::ChangeMembers> body;
+  std::variant<Login, Heartbeat, Sync, model::SendMessage, model::CreateGroup, model::ChangeMembers>
+      body;
 };
 
 struct LoggedIn {

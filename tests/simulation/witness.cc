@@ -17,15 +17,18 @@ Witness::Accepted MakeAccepted(const model::SendMessage& send, const model::Sent
   return {send, sent};
 }
 
-// A refusal that says: this request was not carried out, by this try or an earlier one of the same connection.
+// A refusal that says: this request was not carried out, by this try or an earlier one of the same
+// connection.
 bool SaysNothingWasStored(const base::Error& error) {
   switch (static_cast<model::Reason>(error.reason)) {
     case model::Reason::kStaleId:       // asked before what was accepted is looked up
     case model::Reason::kConflict:      // another request has this id
     case model::Reason::kStoreStopped:  // the outcome is not known
     case model::Reason::kIdCollision:
-    case model::Reason::kInProgress: return false;
-    default: return error.code != base::Code::kInternal && error.code != base::Code::kUnavailable;
+    case model::Reason::kInProgress:
+      return false;
+    default:
+      return error.code != base::Code::kInternal && error.code != base::Code::kUnavailable;
   }
 }
 
@@ -36,7 +39,8 @@ std::string Text(ConversationId id) { return fmt::format("{}/{}", id.a, id.b); }
 Witness::Witness(const storage::MemoryState& state, std::vector<UserId> users)
     : state_(state), users_(std::move(users)) {}
 
-// -- asked -----------------------------------------------------------------------------------------------
+// -- asked
+// -----------------------------------------------------------------------------------------------
 
 void Witness::Asked(const model::SendMessage& send, int device, int64_t counter) {
   const Key key{send.conversation, send.sender, send.client_msg_id};
@@ -56,14 +60,16 @@ void Witness::Asked(const model::ChangeMembers& change) {
   conversations_[id];
 }
 
-// -- answered --------------------------------------------------------------------------------------------
+// -- answered
+// --------------------------------------------------------------------------------------------
 
 void Witness::CheckStored(const Key& key, ConvSeq seq, int64_t time_ms) const {
   const auto message = state_.messages.find({key.conversation, seq});
   INVARIANT(message != state_.messages.end(),
             "acknowledged before it is durable: message {} of conversation {}", seq.value,
             Text(key.conversation));
-  INVARIANT(message->second.sender == key.sender && message->second.client_msg_id == key.client_msg_id &&
+  INVARIANT(message->second.sender == key.sender &&
+                message->second.client_msg_id == key.client_msg_id &&
                 message->second.time_ms == time_ms,
             "the ack of a request names message {} of {}, which is another's", seq.value,
             Text(key.conversation));
@@ -83,9 +89,11 @@ void Witness::Answered(const model::SendMessage& send, const model::Reply& reply
   const auto& sent = std::get<model::Sent>(*reply);
   CheckStored(key, sent.conv_seq, sent.time_ms);
   const auto asked = sends_.find(key);
-  INVARIANT(asked != sends_.end(), "a send was accepted that must be refused: its id or its `after` is bad");
+  INVARIANT(asked != sends_.end(),
+            "a send was accepted that must be refused: its id or its `after` is bad");
   Send& known = asked->second;
-  INVARIANT(known.send.body == send.body, "other content under an id that was accepted was not refused");
+  INVARIANT(known.send.body == send.body,
+            "other content under an id that was accepted was not refused");
   if (!known.sent.has_value()) {
     known.sent = sent;
     accepted_.push_back(MakeAccepted(send, sent));
@@ -103,8 +111,8 @@ void Witness::Answered(const model::CreateGroup& create, const model::Reply& rep
     return;
   }
   const auto& done = std::get<model::GroupChanged>(*reply);
-  INVARIANT(done.group == create.id && done.conv_seq.value == 1, "a creation was answered with message {}",
-            done.conv_seq.value);
+  INVARIANT(done.group == create.id && done.conv_seq.value == 1,
+            "a creation was answered with message {}", done.conv_seq.value);
   CheckStored(key, done.conv_seq, done.time_ms);
 }
 
@@ -116,21 +124,24 @@ void Witness::Answered(const model::ChangeMembers& change, const model::Reply& r
     return;
   }
   const auto& done = std::get<model::GroupChanged>(*reply);
-  if (!done.conv_seq) return;  // nothing to change: nothing is stored, a repeat may find another world
+  if (!done.conv_seq)
+    return;  // nothing to change: nothing is stored, a repeat may find another world
   CheckStored(key, done.conv_seq, done.time_ms);
   auto& known = changes_.at(key).done;
   if (!known.has_value()) known = done;
   INVARIANT(known->conv_seq == done.conv_seq && known->time_ms == done.time_ms,
-            "a repeated change of members was answered with {} and then with {}", known->conv_seq.value,
-            done.conv_seq.value);
+            "a repeated change of members was answered with {} and then with {}",
+            known->conv_seq.value, done.conv_seq.value);
 }
 
-// -- the disk: messages ----------------------------------------------------------------------------------
+// -- the disk: messages
+// ----------------------------------------------------------------------------------
 
 void Witness::Look() {
   for (auto& [id, conversation] : conversations_) LookAtMessages(id, conversation);
   for (const UserId user : users_) LookAtEntries(user);
-  INVARIANT(damaged_ || state_.parked.empty(), "an item is parked although no slice was damaged: {}",
+  INVARIANT(damaged_ || state_.parked.empty(),
+            "an item is parked although no slice was damaged: {}",
             state_.parked.begin()->second.why);
 }
 
@@ -139,9 +150,10 @@ void Witness::LookAtMessages(ConversationId id, Conversation& conversation) {
        row != state_.messages.end() && row->first.first == id; ++row) {
     const model::Message& m = row->second;
     INVARIANT(m.seq == row->first.second && m.seq.value == conversation.last.value + 1,
-              "conversation {} goes from message {} to {}", Text(id), conversation.last.value, m.seq.value);
-    INVARIANT(m.time_ms >= conversation.time_ms, "the time of conversation {} falls at message {}", Text(id),
+              "conversation {} goes from message {} to {}", Text(id), conversation.last.value,
               m.seq.value);
+    INVARIANT(m.time_ms >= conversation.time_ms, "the time of conversation {} falls at message {}",
+              Text(id), m.seq.value);
     const bool counts = m.kind != model::BodyKind::kSystem;
     INVARIANT(m.ordinal == conversation.ordinal + (counts ? 1 : 0),
               "message {} of {} has ordinal {} after {}", m.seq.value, Text(id), m.ordinal,
@@ -158,21 +170,24 @@ void Witness::LookAtMessages(ConversationId id, Conversation& conversation) {
   }
 }
 
-void Witness::TakeUserMessage(ConversationId id, Conversation& conversation, const model::Message& m) {
+void Witness::TakeUserMessage(ConversationId id, Conversation& conversation,
+                              const model::Message& m) {
   const auto asked = sends_.find(Key{id, m.sender, m.client_msg_id});
   INVARIANT(asked != sends_.end(), "message {} of {} was never sent", m.seq.value, Text(id));
   INVARIANT(asked->second.send.body == m.body && asked->second.send.kind == m.kind,
             "message {} of {} has not the body that was sent", m.seq.value, Text(id));
   if (id.is_group()) {
-    INVARIANT(conversation.members.contains(m.sender), "message {} of {} is from user {}, who is no member",
-              m.seq.value, Text(id), m.sender.value);
+    INVARIANT(conversation.members.contains(m.sender),
+              "message {} of {} is from user {}, who is no member", m.seq.value, Text(id),
+              m.sender.value);
   } else {
     INVARIANT(id.has(m.sender), "message {} of {} is from a stranger", m.seq.value, Text(id));
   }
   if (asked->second.device >= 0) {
     int64_t& last = conversation.counters[asked->second.device];
-    INVARIANT(asked->second.counter > last, "device {} sent {} before {}, conversation {} has them turned",
-              asked->second.device, asked->second.counter, last, Text(id));
+    INVARIANT(asked->second.counter > last,
+              "device {} sent {} before {}, conversation {} has them turned", asked->second.device,
+              asked->second.counter, last, Text(id));
     last = asked->second.counter;
   }
   if (id.is_group()) {
@@ -183,10 +198,11 @@ void Witness::TakeUserMessage(ConversationId id, Conversation& conversation, con
   }
 }
 
-void Witness::TakeSystemMessage(ConversationId id, Conversation& conversation, const model::Message& m) {
+void Witness::TakeSystemMessage(ConversationId id, Conversation& conversation,
+                                const model::Message& m) {
   const auto asked = changes_.find(Key{id, m.sender, m.client_msg_id});
-  INVARIANT(asked != changes_.end(), "message {} of {} announces what nobody asked for", m.seq.value,
-            Text(id));
+  INVARIANT(asked != changes_.end(), "message {} of {} announces what nobody asked for",
+            m.seq.value, Text(id));
   if (asked->second.create.has_value()) {
     TakeCreation(id, conversation, m, asked->second);
   } else {
@@ -216,8 +232,8 @@ void Witness::TakeChange(ConversationId id, Conversation& conversation, const mo
                          const Change& asked) {
   const auto& change = asked.change;
   auto& members = conversation.members;
-  INVARIANT(!change.actor || members.contains(change.actor), "user {} changed group {} without being in it",
-            change.actor.value, id.b);
+  INVARIANT(!change.actor || members.contains(change.actor),
+            "user {} changed group {} without being in it", change.actor.value, id.b);
   std::set<UserId> added;
   std::set<UserId> removed;
   for (const UserId user : change.add) {
@@ -226,10 +242,11 @@ void Witness::TakeChange(ConversationId id, Conversation& conversation, const mo
   for (const UserId user : change.remove) {
     if (members.contains(user)) removed.insert(user);
     INVARIANT(!change.actor || user == change.actor || change.actor == conversation.owner,
-              "user {} removed others from group {} without being its owner", change.actor.value, id.b);
+              "user {} removed others from group {} without being its owner", change.actor.value,
+              id.b);
   }
-  INVARIANT(!added.empty() || !removed.empty(), "message {} of group {} announces that nothing changed",
-            m.seq.value, id.b);
+  INVARIANT(!added.empty() || !removed.empty(),
+            "message {} of group {} announces that nothing changed", m.seq.value, id.b);
   v1::Body body;
   INVARIANT(body.ParseFromString(m.body) && body.system().has_members_changed(),
             "message {} of group {} has not the body of a change", m.seq.value, id.b);
@@ -253,18 +270,20 @@ void Witness::TakeChange(ConversationId id, Conversation& conversation, const mo
   }
   ++conversation.version;
   if (!members.contains(conversation.owner)) {
-    // To the longest-standing member, of several the lowest id; who joins by this change comes last.
+    // To the longest-standing member, of several the lowest id; who joins by this change comes
+    // last.
     const auto age = [&m](const auto& member) {
       return std::tuple(member.second.time_ms, member.second.since == m.seq, member.first);
     };
-    const auto next = std::min_element(members.begin(), members.end(), [&age](const auto& a, const auto& b) {
-      return age(a) < age(b);
-    });
+    const auto next =
+        std::min_element(members.begin(), members.end(),
+                         [&age](const auto& a, const auto& b) { return age(a) < age(b); });
     conversation.owner = next == members.end() ? UserId() : next->first;
   }
 }
 
-// -- the disk: inboxes -----------------------------------------------------------------------------------
+// -- the disk: inboxes
+// -----------------------------------------------------------------------------------
 
 void Witness::LookAtEntries(UserId user) {
   model::Seq& looked = looked_[user];
@@ -278,19 +297,21 @@ void Witness::LookAtEntries(UserId user) {
     ++entries_;
     const auto due = due_.find({user, entry.conversation});
     INVARIANT(due != due_.end() && !due->second.empty(),
-              "user {} got message {} of {} that is not for that inbox, or got it before", user.value,
-              entry.conv_seq.value, Text(entry.conversation));
+              "user {} got message {} of {} that is not for that inbox, or got it before",
+              user.value, entry.conv_seq.value, Text(entry.conversation));
     INVARIANT(due->second.front() == entry.conv_seq,
-              "user {} got message {} of {} where {} is next: lost, doubled or out of order", user.value,
-              entry.conv_seq.value, Text(entry.conversation), due->second.front().value);
+              "user {} got message {} of {} where {} is next: lost, doubled or out of order",
+              user.value, entry.conv_seq.value, Text(entry.conversation),
+              due->second.front().value);
     due->second.pop_front();
     const model::Message& message = MessageAt(entry.conversation, entry.conv_seq);
     INVARIANT(entry.kind == model::EntryKind::kMessage && entry.time_ms == message.time_ms,
               "entry {} of user {} does not say what its message says", seq.value, user.value);
     const bool own = message.sender == user;
-    INVARIANT(own ? entry.client_msg_id == message.client_msg_id : entry.client_msg_id.is_zero(),
-              "entry {} of user {}: the client's id belongs into the sender's own entry and no other",
-              seq.value, user.value);
+    INVARIANT(
+        own ? entry.client_msg_id == message.client_msg_id : entry.client_msg_id.is_zero(),
+        "entry {} of user {}: the client's id belongs into the sender's own entry and no other",
+        seq.value, user.value);
   }
 }
 
@@ -303,8 +324,8 @@ model::Seq Witness::StoredHead(UserId user) const {
 
 void Witness::HeadShown(UserId user, model::Seq head) {
   const model::Seq stored = StoredHead(user);
-  INVARIANT(head <= stored, "the head {} was shown for user {}, whose newest durable entry is {}", head.value,
-            user.value, stored.value);
+  INVARIANT(head <= stored, "the head {} was shown for user {}, whose newest durable entry is {}",
+            head.value, user.value, stored.value);
 }
 
 const model::Entry& Witness::EntryAt(UserId user, model::Seq seq) const {
@@ -320,7 +341,8 @@ const model::Message& Witness::MessageAt(ConversationId conversation, ConvSeq se
   return row->second;
 }
 
-// -- for whoever thinks of something to do ---------------------------------------------------------------
+// -- for whoever thinks of something to do
+// ---------------------------------------------------------------
 
 std::vector<model::GroupId> Witness::GroupsOf(UserId user) const {
   std::vector<model::GroupId> groups;

@@ -14,10 +14,10 @@
 
 namespace hongyan::simulation {
 
-// The small model that knows what must be true, apart from how the server does it. It is told what was asked
-// for and what was answered, and looks at the disk: the messages of a conversation say who its members are at
-// each conv_seq, and so what every inbox must hold, in which order. Whatever contradicts this throws Broken.
-// One thread.
+// The small model that knows what must be true, apart from how the server does it. It is told what
+// was asked for and what was answered, and looks at the disk: the messages of a conversation say
+// who its members are at each conv_seq, and so what every inbox must hold, in which order. Whatever
+// contradicts this throws Broken. One thread.
 class Witness {
  public:
   // `state` outlives it. Users exist from the start and are all there will be.
@@ -28,8 +28,8 @@ class Witness {
   void Asked(const model::CreateGroup& create);
   void Asked(const model::ChangeMembers& change);
 
-  // -- answered: called at the moment a reply leaves the shard. What is acknowledged must be on disk now and
-  // have the numbers it had before; what is refused must not be there because of it.
+  // -- answered: called at the moment a reply leaves the shard. What is acknowledged must be on
+  // disk now and have the numbers it had before; what is refused must not be there because of it.
   void Answered(const model::SendMessage& send, const model::Reply& reply);
   void Answered(const model::CreateGroup& create, const model::Reply& reply);
   void Answered(const model::ChangeMembers& change, const model::Reply& reply);
@@ -57,7 +57,8 @@ class Witness {
   std::vector<model::GroupId> groups() const;
   std::vector<model::UserId> MembersOf(model::GroupId group) const;
   // Messages a member may read of a group; none = it is no member.
-  std::optional<std::vector<model::ConvSeq>> VisibleTo(model::UserId user, model::GroupId group) const;
+  std::optional<std::vector<model::ConvSeq>> VisibleTo(model::UserId user,
+                                                       model::GroupId group) const;
   model::UserId OwnerOf(model::GroupId group) const;
   struct Accepted {
     model::SendMessage send;
@@ -98,8 +99,10 @@ class Witness {
   using Due = std::map<std::pair<model::UserId, model::ConversationId>, std::deque<model::ConvSeq>>;
 
   void LookAtMessages(model::ConversationId id, Conversation& conversation);
-  void TakeUserMessage(model::ConversationId id, Conversation& conversation, const model::Message& m);
-  void TakeSystemMessage(model::ConversationId id, Conversation& conversation, const model::Message& m);
+  void TakeUserMessage(model::ConversationId id, Conversation& conversation,
+                       const model::Message& m);
+  void TakeSystemMessage(model::ConversationId id, Conversation& conversation,
+                         const model::Message& m);
   void TakeCreation(model::ConversationId id, Conversation& conversation, const model::Message& m,
                     const Change& asked);
   void TakeChange(model::ConversationId id, Conversation& conversation, const model::Message& m,

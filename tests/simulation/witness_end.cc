@@ -13,8 +13,8 @@ using model::UserId;
 void Witness::LookAtTheEnd() {
   Look();
   for (const auto& [place, due] : due_) {
-    INVARIANT(due.empty(), "user {} never got message {} of {}/{}", place.first.value, due.front().value,
-              place.second.a, place.second.b);
+    INVARIANT(due.empty(), "user {} never got message {} of {}/{}", place.first.value,
+              due.front().value, place.second.a, place.second.b);
   }
   for (const auto& [key, send] : sends_) {
     if (!send.sent.has_value()) continue;
@@ -22,20 +22,22 @@ void Witness::LookAtTheEnd() {
   }
   // Every message was seen, every entry was seen, and nothing else is there.
   INVARIANT(static_cast<int64_t>(state_.messages.size()) == messages_,
-            "{} messages are on disk, {} of conversations anybody asked for", state_.messages.size(), messages_);
+            "{} messages are on disk, {} of conversations anybody asked for",
+            state_.messages.size(), messages_);
   INVARIANT(static_cast<int64_t>(state_.entries.size()) == entries_,
             "{} entries are on disk, {} of users that exist", state_.entries.size(), entries_);
   INVARIANT(state_.receipts.size() == state_.messages.size(), "{} receipts for {} messages",
             state_.receipts.size(), state_.messages.size());
-  INVARIANT(state_.parked.empty(), "item {} is still parked: {}", state_.parked.begin()->first.second,
-            state_.parked.begin()->second.why);
+  INVARIANT(state_.parked.empty(), "item {} is still parked: {}",
+            state_.parked.begin()->first.second, state_.parked.begin()->second.why);
   INVARIANT(state_.outbox.empty(), "items up to {} of a channel are still in the outbox",
             state_.outbox.begin()->first.second);
   for (const auto& [channel, mark] : state_.marks) {
     INVARIANT(mark.position == 0, "an item stays applied in part up to {}", mark.position);
     const auto& emitted = state_.heads.at(channel.source).emitted;
-    INVARIANT(emitted.at(channel.target).number == mark.applied, "channel {}>{}: {} given, {} applied",
-              channel.source, channel.target, emitted.at(channel.target).number, mark.applied);
+    INVARIANT(emitted.at(channel.target).number == mark.applied,
+              "channel {}>{}: {} given, {} applied", channel.source, channel.target,
+              emitted.at(channel.target).number, mark.applied);
   }
   for (const auto& [id, conversation] : conversations_) {
     if (id.is_group()) CheckGroupAtTheEnd(id.group(), conversation);
@@ -53,8 +55,8 @@ void Witness::CheckGroupAtTheEnd(model::GroupId id, const Conversation& conversa
   const shard::Router router(state_.identity);
   INVARIANT(group.state == model::GroupState::kActive && group.version == conversation.version &&
                 group.owner == conversation.owner,
-            "group {}: version {} owner {} on disk, {} and {} by its messages", id.value, group.version,
-            group.owner.value, conversation.version, conversation.owner.value);
+            "group {}: version {} owner {} on disk, {} and {} by its messages", id.value,
+            group.version, group.owner.value, conversation.version, conversation.owner.value);
   std::vector<int32_t> count(static_cast<size_t>(router.shards()), 0);
   for (const auto& [user, joined] : conversation.members) ++count[router.ShardOf(user)];
   INVARIANT(group.member_count == count, "group {} miscounts its members by shard", id.value);
@@ -70,15 +72,15 @@ void Witness::CheckGroupAtTheEnd(model::GroupId id, const Conversation& conversa
                                  member->second.visible.end(), [](const auto& a, const auto& b) {
                                    return a.from == b.from && a.to == b.to;
                                  });
-    INVARIANT(same, "group {}: the visible ranges of user {} are not those of the joins and leaves", id.value,
-              user.value);
+    INVARIANT(same, "group {}: the visible ranges of user {} are not those of the joins and leaves",
+              id.value, user.value);
   }
-  INVARIANT(rows == conversation.visible.size(), "group {} has {} member rows for {} users", id.value, rows,
-            conversation.visible.size());
+  INVARIANT(rows == conversation.visible.size(), "group {} has {} member rows for {} users",
+            id.value, rows, conversation.visible.size());
 }
 
-// The slices of all inbox shards together are the membership. One that rotted was mended by the last message of
-// its group, unless nobody follows it there.
+// The slices of all inbox shards together are the membership. One that rotted was mended by the
+// last message of its group, unless nobody follows it there.
 void Witness::CheckSlicesAtTheEnd() const {
   const shard::Router router(state_.identity);
   for (const auto& [id, conversation] : conversations_) {
@@ -91,8 +93,8 @@ void Witness::CheckSlicesAtTheEnd() const {
       INVARIANT(follower != state_.followers.end() && follower->second.since == joined.since,
                 "user {} does not follow group {} in shard {} since {}", user.value, id.b, shard,
                 joined.since.value);
-      INVARIANT(state_.followed.contains({user, id.group()}), "group {} is not in the list of {}", id.b,
-                user.value);
+      INVARIANT(state_.followed.contains({user, id.group()}), "group {} is not in the list of {}",
+                id.b, user.value);
     }
     for (model::ShardId shard = 0; shard < router.shards(); ++shard) {
       const auto& members = by_shard[shard];
@@ -101,11 +103,12 @@ void Witness::CheckSlicesAtTheEnd() const {
       const auto first = state_.followers.lower_bound({key, UserId()});
       const auto last = state_.followers.upper_bound({key, UserId(INT64_MAX)});
       INVARIANT(static_cast<size_t>(std::distance(first, last)) == members.size(),
-                "{} follow group {} in shard {}, it has {} members there", std::distance(first, last), id.b,
-                shard, members.size());
+                "{} follow group {} in shard {}, it has {} members there",
+                std::distance(first, last), id.b, shard, members.size());
       const auto slice = state_.slices.find(key);
       if (members.empty() && slice == state_.slices.end()) continue;
-      INVARIANT(slice != state_.slices.end() && slice->second.count == static_cast<int32_t>(members.size()) &&
+      INVARIANT(slice != state_.slices.end() &&
+                    slice->second.count == static_cast<int32_t>(members.size()) &&
                     !slice->second.awaiting_snapshot,
                 "the slice of group {} in shard {} says {} followers, there are {}", id.b, shard,
                 slice == state_.slices.end() ? -1 : slice->second.count, members.size());

@@ -11,8 +11,9 @@ namespace {
 
 constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int64_t kStartMs = 1'800'000'000'000;
-constexpr int64_t kWallStepMs = 4 * 60 * 1000;  // the wall clock stays this near: further, ids count as stale
-constexpr int64_t kCalmMs = 120'000;            // by then everything has come to rest
+constexpr int64_t kWallStepMs =
+    4 * 60 * 1000;                    // the wall clock stays this near: further, ids count as stale
+constexpr int64_t kCalmMs = 120'000;  // by then everything has come to rest
 
 }  // namespace
 
@@ -45,9 +46,10 @@ World::~World() = default;
 FrontDoor* World::door() { return life_ ? life_->door.get() : nullptr; }
 
 Summary World::Run() {
-  trace_.Note("plan shards {} executors {} users {} crowd {} steps {} batch {} slice {} shortcut {}",
-              plan_.shards, plan_.executors, plan_.users, plan_.crowd, plan_.steps,
-              plan_.limits.batch_records, plan_.limits.slice_at_least, plan_.limits.shortcut_entries);
+  trace_.Note(
+      "plan shards {} executors {} users {} crowd {} steps {} batch {} slice {} shortcut {}",
+      plan_.shards, plan_.executors, plan_.users, plan_.crowd, plan_.steps,
+      plan_.limits.batch_records, plan_.limits.slice_at_least, plan_.limits.shortcut_entries);
   CreateUsers();
   Storm();
   Calm();
@@ -58,7 +60,8 @@ Summary World::Run() {
   return summary_;
 }
 
-// -- the beginning ---------------------------------------------------------------------------------------
+// -- the beginning
+// ---------------------------------------------------------------------------------------
 
 void World::CreateUsers() {
   std::vector<model::UserId> users;
@@ -107,8 +110,8 @@ void World::Calm() {
   if (!life_) Start();
   for (const auto& device : devices_) device->StayOnline();
   RestUntil(clock_.BootNs() + kCalmMs * kNsPerMs);
-  // Whoever has only copies of its own to pull learns of them by the next heartbeat; a slice that rotted is
-  // found by the next message of its group.
+  // Whoever has only copies of its own to pull learns of them by the next heartbeat; a slice that
+  // rotted is found by the next message of its group.
   for (const auto& device : devices_) device->BeatNow();
   TouchGroups();
   for (int i = 0; i < 16; ++i) Step();
@@ -135,9 +138,11 @@ void World::RestUntil(int64_t until_ns) {
 }
 
 void World::SendUntilAccepted(model::SendMessage send) {
-  life_->door->Submit({{}, model::Priority::kChat, 0, 0, send}, [this, send](const model::Reply& reply) {
+  life_->door->Submit({{}, model::Priority::kChat, 0, 0, send}, [this,
+                                                                 send](const model::Reply& reply) {
     if (reply.ok()) return;
-    INVARIANT(reply.error().retry_after_ms > 0, "a good send was refused for ever: {}", reply.error().text);
+    INVARIANT(reply.error().retry_after_ms > 0, "a good send was refused for ever: {}",
+              reply.error().text);
     events_.In(reply.error().retry_after_ms * kNsPerMs, [this, send] { SendUntilAccepted(send); });
   });
 }
@@ -157,7 +162,8 @@ void World::TouchGroups() {
   }
 }
 
-// What a member may read of a group is what was said while it was one, page by page and in either direction.
+// What a member may read of a group is what was said while it was one, page by page and in either
+// direction.
 void World::ReadHistories() {
   const conversation::Reader reader(life_->store->conversations());
   for (const auto user : app_users_) {
@@ -170,17 +176,19 @@ void World::ReadHistories() {
       std::vector<model::ConvSeq> seen;
       for (;;) {
         auto page = reader.History(user, query, storage::Reach::kDisk);
-        INVARIANT(page.ok() == expected.has_value(), "the history of group {} {} user {}", group.value,
-                  page.ok() ? "is shown to" : "is hidden from", user.value);
+        INVARIANT(page.ok() == expected.has_value(), "the history of group {} {} user {}",
+                  group.value, page.ok() ? "is shown to" : "is hidden from", user.value);
         if (!page) break;
         for (const auto& message : page->messages) seen.push_back(message.seq);
-        INVARIANT(!page->more || !page->messages.empty(), "a page of history is empty and yet not the last");
+        INVARIANT(!page->more || !page->messages.empty(),
+                  "a page of history is empty and yet not the last");
         if (!page->more) break;
         (query.forward ? query.after : query.before) = seen.back();
       }
       if (!query.forward) std::reverse(seen.begin(), seen.end());
-      INVARIANT(!expected.has_value() || seen == *expected, "user {} sees {} messages of group {}, not {}",
-                user.value, seen.size(), group.value, expected->size());
+      INVARIANT(!expected.has_value() || seen == *expected,
+                "user {} sees {} messages of group {}, not {}", user.value, seen.size(),
+                group.value, expected->size());
     }
   }
 }
@@ -188,9 +196,11 @@ void World::ReadHistories() {
 std::string World::WhatIsStillBusy() const {
   std::string busy;
   for (const auto& device : devices_) {
-    if (!device->removed() && (!device->idle() || !device->knows_all())) busy += device->Describe() + "; ";
+    if (!device->removed() && (!device->idle() || !device->knows_all()))
+      busy += device->Describe() + "; ";
   }
-  if (life_->door->waiting() > 0) busy += fmt::format("{} commands wait for a reply; ", life_->door->waiting());
+  if (life_->door->waiting() > 0)
+    busy += fmt::format("{} commands wait for a reply; ", life_->door->waiting());
   if (!state_->parked.empty()) {
     busy += fmt::format("{} items are parked, the first because {}; ", state_->parked.size(),
                         state_->parked.begin()->second.why);
@@ -198,8 +208,8 @@ std::string World::WhatIsStillBusy() const {
   for (const auto& executor : life_->executors) {
     for (const auto& channel : executor->report().channels) {
       if (channel.backlog_items == 0 && channel.stopped.empty()) continue;
-      busy += fmt::format("channel {}>{} has {} items under way {}; ", channel.source, channel.target,
-                          channel.backlog_items, channel.stopped);
+      busy += fmt::format("channel {}>{} has {} items under way {}; ", channel.source,
+                          channel.target, channel.backlog_items, channel.stopped);
     }
   }
   if (busy.empty() && !state_->outbox.empty()) busy = "delivered items stay in the outbox; ";
@@ -208,7 +218,8 @@ std::string World::WhatIsStillBusy() const {
 
 bool World::Rest() const { return life_ != nullptr && WhatIsStillBusy().empty(); }
 
-// -- a step ----------------------------------------------------------------------------------------------
+// -- a step
+// ----------------------------------------------------------------------------------------------
 
 void World::Step() {
   ++trace_.step;
@@ -287,7 +298,8 @@ storage::CommitFate World::FateOfCommit() {
   return fate;
 }
 
-// -- lives -----------------------------------------------------------------------------------------------
+// -- lives
+// -----------------------------------------------------------------------------------------------
 
 void World::Start() {
   ++summary_.lives;
@@ -320,8 +332,9 @@ void World::Start() {
       FrontDoor::Ground{events_, random_, clock_, faults_, trace_, *witness_}, next_connection_);
   std::vector<cluster::CarrierEnd*> ends;
   for (size_t i = 0; i < count; ++i) {
-    life.executors.push_back(std::make_unique<shard::Executor>(
-        fmt::format("message{}", i), shards[i], *life.store, carrier_, *life.door, clock_, plan_.limits));
+    life.executors.push_back(std::make_unique<shard::Executor>(fmt::format("message{}", i),
+                                                               shards[i], *life.store, carrier_,
+                                                               *life.door, clock_, plan_.limits));
     auto opened = life.executors.back()->Open([this, &life](model::ShardId) {
       return std::make_unique<WatchedLogic>(std::make_unique<MessageShard>(
           *life.store, life.router, life.online, life.counters, plan_.group_limits));
@@ -365,12 +378,14 @@ void World::DamageSlice() {
   // Two damages may cancel out so that nobody can see them: one at most per slice.
   if (slice->second.awaiting_snapshot || !damaged_.insert(slice->first).second) return;
   for (const auto& [channel, mark] : state_->marks) {
-    // In the middle of an item nobody can tell what was written already: that damage is not repaired.
+    // In the middle of an item nobody can tell what was written already: that damage is not
+    // repaired.
     if (channel.target == shard && mark.position != 0) return;
   }
   witness_->SliceDamaged();
   auto followers = state_->followers.lower_bound({slice->first, model::UserId()});
-  const bool has_followers = followers != state_->followers.end() && followers->first.first == slice->first;
+  const bool has_followers =
+      followers != state_->followers.end() && followers->first.first == slice->first;
   const auto damage = random_.Below(4);
   trace_.Note("slice of group {} in shard {} is damaged, kind {}", group.value, shard, damage);
   if (damage == 0) {
@@ -381,17 +396,20 @@ void World::DamageSlice() {
   } else if (damage == 2) {
     const auto stranger = random_.Pick(witness_->users());
     if (router_.ShardOf(stranger) != shard) return;
-    const auto row = state_->followers.try_emplace({slice->first, stranger}, model::Follower{stranger, model::ConvSeq(1), {}});
+    const auto row = state_->followers.try_emplace(
+        {slice->first, stranger}, model::Follower{stranger, model::ConvSeq(1), {}});
     if (row.second) state_->followed[{stranger, group}] = shard;
   } else {
     state_->slices.erase(slice);
   }
 }
 
-// -- what goes wrong -------------------------------------------------------------------------------------
+// -- what goes wrong
+// -------------------------------------------------------------------------------------
 
 void World::Mischief() {
-  if (random_.Chance(faults_.disk_full)) disk_full_until_ = clock_.BootNs() + random_.Below(3000) * kNsPerMs;
+  if (random_.Chance(faults_.disk_full))
+    disk_full_until_ = clock_.BootNs() + random_.Below(3000) * kNsPerMs;
   if (random_.Chance(faults_.die)) Kill("at any moment");
   if (life_ && random_.Chance(faults_.hang_up)) {
     const auto connections = life_->door->connections();
@@ -400,8 +418,9 @@ void World::Mischief() {
   if (random_.Chance(faults_.app_dies)) random_.Pick(devices_)->Die(door());
   if (random_.Chance(faults_.reinstall)) {
     Device& old = *random_.Pick(devices_);
-    const auto of_user = std::count_if(devices_.begin(), devices_.end(),
-                                       [&old](const auto& device) { return device->user() == old.user(); });
+    const auto of_user =
+        std::count_if(devices_.begin(), devices_.end(),
+                      [&old](const auto& device) { return device->user() == old.user(); });
     if (!old.removed() && of_user < 10) {
       old.Remove(door());
       trace_.Note("user {} installs the app anew", old.user().value);
@@ -413,22 +432,28 @@ void World::Mischief() {
   if (life_ && random_.Chance(0.05)) Probe();
 }
 
-// -- requests no good client makes -----------------------------------------------------------------------
+// -- requests no good client makes
+// -----------------------------------------------------------------------
 
 model::RequestId World::IdAt(int64_t ms) {
   model::RequestId id;
   random_.Fill(id.bytes);
-  for (int i = 0; i < 6; ++i) id.bytes[static_cast<size_t>(i)] = static_cast<uint8_t>(ms >> (40 - 8 * i));
+  for (int i = 0; i < 6; ++i)
+    id.bytes[static_cast<size_t>(i)] = static_cast<uint8_t>(ms >> (40 - 8 * i));
   id.bytes[6] = static_cast<uint8_t>(0x70 | (id.bytes[6] & 0x0f));
   return id;
 }
 
 void World::Probe() {
   switch (random_.Below(4)) {
-    case 0: return ProbeRepeat();
-    case 1: return ProbeStale();
-    case 2: return ProbeChannels();
-    default: return Administrate();
+    case 0:
+      return ProbeRepeat();
+    case 1:
+      return ProbeStale();
+    case 2:
+      return ProbeChannels();
+    default:
+      return Administrate();
   }
 }
 
@@ -441,9 +466,11 @@ void World::ProbeRepeat() {
   const bool other = random_.Chance(0.5);
   if (other) send.body += "!";
   life_->door->Submit({{}, model::Priority::kChat, 0, 0, send}, [other](const model::Reply& reply) {
-    const auto reason = reply.ok() ? model::Reason::kNone : static_cast<model::Reason>(reply.error().reason);
+    const auto reason =
+        reply.ok() ? model::Reason::kNone : static_cast<model::Reason>(reply.error().reason);
     INVARIANT(!other || !reply.ok(), "other content under an accepted id was accepted");
-    INVARIANT(other || reply.ok() || reason != model::Reason::kConflict, "a true repeat was called a conflict");
+    INVARIANT(other || reply.ok() || reason != model::Reason::kConflict,
+              "a true repeat was called a conflict");
     INVARIANT(other || reply.ok() || reply.error().code == base::Code::kUnavailable ||
                   reply.error().code == base::Code::kInternal || reason == model::Reason::kBusy,
               "a repeat of an accepted send was refused: {}", reply.error().text);
@@ -477,7 +504,8 @@ void World::ProbeChannels() {
   const auto source = static_cast<model::ShardId>(random_.Below(plan_.shards));
   const auto target = static_cast<model::ShardId>(random_.Below(plan_.shards));
   if (random_.Chance(0.8)) {
-    life_->door->Submit({{}, model::Priority::kChat, 0, 0, model::RetryParked{source, target, 0}}, {});
+    life_->door->Submit({{}, model::Priority::kChat, 0, 0, model::RetryParked{source, target, 0}},
+                        {});
   } else {
     life_->door->Submit({{}, model::Priority::kChat, 0, 0, model::AcceptChannel{source, target}},
                         [](const model::Reply& reply) {
@@ -495,9 +523,11 @@ void World::Administrate() {
   change.request_id = IdAt(clock_.WallMs());
   const auto members = witness_->MembersOf(change.group);
   for (int64_t n = random_.Between(1, 4); n > 0; --n) {
-    const auto user = random_.Chance(0.5) || members.empty() ? random_.Pick(witness_->users()) : random_.Pick(members);
-    const bool known = std::find(change.add.begin(), change.add.end(), user) != change.add.end() ||
-                       std::find(change.remove.begin(), change.remove.end(), user) != change.remove.end();
+    const auto user = random_.Chance(0.5) || members.empty() ? random_.Pick(witness_->users())
+                                                             : random_.Pick(members);
+    const bool known =
+        std::find(change.add.begin(), change.add.end(), user) != change.add.end() ||
+        std::find(change.remove.begin(), change.remove.end(), user) != change.remove.end();
     if (!known) (random_.Chance(0.6) ? change.add : change.remove).push_back(user);
   }
   witness_->Asked(change);

@@ -23,20 +23,20 @@ struct Summary {
   int64_t lives = 0;
   int64_t commits = 0;
   int64_t unknown = 0;
-  int64_t parked = 0;      // items that waited for a slice
+  int64_t parked = 0;  // items that waited for a slice
   int64_t shortcuts = 0;
   int64_t steps = 0;
 };
 
-// A whole system from one seed: the real executors, channels and logic on a memory store, simulated devices
-// around it, and everything that can go wrong. One thread; virtual time.
+// A whole system from one seed: the real executors, channels and logic on a memory store, simulated
+// devices around it, and everything that can go wrong. One thread; virtual time.
 class World {
  public:
   World(uint64_t seed, Trace& trace);
   ~World();
 
-  // A storm of faults, then a calm in which everything must come to rest. Throws Broken where an invariant
-  // does not hold.
+  // A storm of faults, then a calm in which everything must come to rest. Throws Broken where an
+  // invariant does not hold.
   Summary Run();
 
  private:

@@ -6,7 +6,8 @@
 
 namespace hongyan::cluster {
 
-// Carrier of one process: hands over at once. Ends are registered before the first Send and outlive it.
+// Carrier of one process: hands over at once. Ends are registered before the first Send and outlive
+// it.
 class LocalCarrier final : public Carrier {
  public:
   // `end` takes what goes to `shard` (items) and what comes back for it (progress).

@@ -41,8 +41,8 @@ base::Result<model::Seq> RocksdbInboxStore::Floor(model::UserId user) const {
   return model::Seq(LastId(value));
 }
 
-// Who is online pulls the newest row within milliseconds of its commit: then it is the one that ends at the
-// head, and begins right after the cursor or before.
+// Who is online pulls the newest row within milliseconds of its commit: then it is the one that
+// ends at the head, and begins right after the cursor or before.
 std::optional<Entries> RocksdbInboxStore::ReadRecent(model::UserId user, model::Seq after,
                                                      model::Seq upto, size_t limit) const {
   std::string value;

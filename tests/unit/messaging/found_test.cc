@@ -96,7 +96,8 @@ TEST_CASE("a follower who should not be there gets no announcement either") {
     const std::string name = "stranger" + std::to_string(i);
     if (house.router().ShardOf(house.User(name)) == shard) stranger = name;
   }
-  house.state->followers[{{shard, group}, house.User(stranger)}] = {house.User(stranger), model::ConvSeq(1), {}};
+  house.state->followers[{{shard, group}, house.User(stranger)}] = {
+      house.User(stranger), model::ConvSeq(1), {}};
   house.Start();
   CHECK(house.Change("anna", group, {"dora"}, {}).ok());
   CHECK(house.Inbox(stranger).empty());
@@ -104,7 +105,8 @@ TEST_CASE("a follower who should not be there gets no announcement either") {
   CHECK(house.state->parked.empty());
 }
 
-TEST_CASE("a creation that waits for its last slice is answered once, whatever becomes of that commit") {
+TEST_CASE(
+    "a creation that waits for its last slice is answered once, whatever becomes of that commit") {
   for (const CommitFate fate : {CommitFate::kUnknownApplied, CommitFate::kUnknownLost}) {
     for (int at = 1; at < 12; ++at) {
       House house(Sliced());

@@ -132,7 +132,8 @@ TEST_CASE("what a dropped batch had taken comes again, in order") {
   CHECK(target.next().number == 2);
 }
 
-TEST_CASE("nothing is sent before the ends have met, and everything after, again until it is confirmed") {
+TEST_CASE(
+    "nothing is sent before the ends have met, and everything after, again until it is confirmed") {
   Source source(3);
   source.Pump();
   source.Pump();
