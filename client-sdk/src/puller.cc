@@ -122,6 +122,10 @@ void Puller::OnReply(int64_t asked_from, Result<v1::SyncReply> reply) {
   head_ = std::max(heard_, reply->head());  // what was heard before is answered by this
   const int64_t before = cursor_;
   const Taken taken = TakeEntries(*reply);
+  // A generation this user has no entry of yet: nothing lies between, the cursor goes over to it.
+  const int64_t head = reply->head();
+  const bool begins = (head >> kGenerationShift) << kGenerationShift == head && head > cursor_;
+  if (reply->entries().empty() && !reply->more() && begins) cursor_ = head;
   if (cursor_ != before) {
     saver_.store().SetCursor(cursor_);
     saver_.Mark(Store::Durability::kWritten);

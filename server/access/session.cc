@@ -61,6 +61,10 @@ void Session::OnFrame(net::Connection&, const proto::Frame& frame) {
   if (request->shed) {
     if (auto admitted = desk_.services().admission.Admit(request->priority, user_); !admitted) {
       Refuse(frame.header.command, frame.header.request_id, admitted.error());
+      if (frame.header.command == v1::SYNC) {
+        told_.SyncFailed();  // a refused sync ends the waiting too (MESSAGING section 4)
+        Tell();
+      }
       return;
     }
   }

@@ -55,6 +55,7 @@ base::Result<Reader::HistoryPage> Reader::History(model::UserId user, const Hist
   if (!newest) return newest.error();
   const model::ConvSeq last =
       query.before ? std::min(*newest, model::ConvSeq(query.before.value - 1)) : *newest;
+  if (query.after >= last) return HistoryPage{};
   auto ranges = Clip(visible, model::ConvSeq(query.after.value + 1), last);
   if (!query.forward) std::reverse(ranges.begin(), ranges.end());
 

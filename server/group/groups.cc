@@ -54,8 +54,9 @@ std::string ChangedBody(model::UserId actor, const std::vector<model::UserId>& a
   return body.SerializeAsString();
 }
 
-bool Contains(const std::vector<model::UserId>& users, model::UserId user) {
-  return std::find(users.begin(), users.end(), user) != users.end();
+template <class Id>
+bool Contains(const std::vector<Id>& ids, Id id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
 }
 
 base::Error NoSuchGroup() {
@@ -175,18 +176,28 @@ base::Result<ItemOutcome> Groups::Apply(shard::UnitOfWork& work, const shard::It
   const bool last = end == everyone.size();
   auto shown = last ? Show(work, item.group, everyone)
                     : base::Result<model::GroupChanged>(model::GroupChanged{});
-  if (!shown) return shown.error();
+  if (!shown) {
+    // It may be parked for this: nobody shall wait for an answer that may never come.
+    AnswerWaiting(work, item.group.id, shown.error());
+    return shown.error();
+  }
   for (size_t i = from; i < end; ++i) PutFirstMember(work, item.group, everyone[i]);
   if (!last) return ItemOutcome::Slice(static_cast<int64_t>(end));
-  // Repeats of the request may have come in this very batch.
+  AnswerWaiting(work, item.group.id, model::ReplyBody(*shown));
+  return ItemOutcome::Applied();
+}
+
+// Repeats of the request may have come in this very batch.
+void Groups::AnswerWaiting(shard::UnitOfWork& work, model::GroupId group,
+                           const model::Reply& reply) {
+  if (Contains(answered_, group)) return;
   for (const auto* waiters : {&waiting_, &began_waiting_}) {
     for (const auto& [id, to] : *waiters) {
-      if (id == item.group.id) work.Reply(to, model::ReplyBody(*shown));
+      if (id == group) work.Reply(to, reply);
     }
   }
-  std::erase_if(began_waiting_, [&item](const Waiter& w) { return w.group == item.group.id; });
-  answered_.push_back(item.group.id);
-  return ItemOutcome::Applied();
+  std::erase_if(began_waiting_, [group](const Waiter& w) { return w.group == group; });
+  answered_.push_back(group);
 }
 
 void Groups::Change(shard::UnitOfWork& work, const model::ReplyTo& to,

@@ -52,6 +52,8 @@ class Groups {
   base::Result<model::GroupChanged> Show(shard::UnitOfWork& work, model::Group group,
                                          const std::vector<model::UserId>& everyone);
 
+  void AnswerWaiting(shard::UnitOfWork& work, model::GroupId group, const model::Reply& reply);
+
   model::Reply ChangeNow(shard::UnitOfWork& work, const model::ChangeMembers& change);
   base::Result<void> MayChange(const model::Group& group, const model::ChangeMembers& change);
   base::Result<Delta> Effective(const model::Group& group, const model::ChangeMembers& change);

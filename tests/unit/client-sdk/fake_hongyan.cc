@@ -326,6 +326,12 @@ void FakeHongyan::RaiseGeneration() {
   ++generation_;
 }
 
+void FakeHongyan::RaiseGenerationOf(const std::string& name) {
+  std::lock_guard lock(mutex_);
+  ++generation_;
+  inboxes_[UserIdOf(name)].head = generation_ << 40;
+}
+
 void FakeHongyan::LoseInbox(const std::string& name) {
   std::lock_guard lock(mutex_);
   inboxes_.erase(UserIdOf(name));

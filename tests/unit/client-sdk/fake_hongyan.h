@@ -72,6 +72,8 @@ class FakeHongyan {
   void RevokeTokens(const std::string& name);
   void End(const std::string& name, hongyan::v1::EndReason reason, int64_t retry_after_ms = 0);
   void RaiseGeneration();
+  // The same, and this user's head is in it already, without an entry.
+  void RaiseGenerationOf(const std::string& name);
   void LoseInbox(const std::string& name);  // as a restore from an old copy
   // The texts of a 1:1 conversation, in order.
   std::vector<std::string> Texts(const std::string& one, const std::string& other);

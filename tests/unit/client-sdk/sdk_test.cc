@@ -571,6 +571,20 @@ TEST_CASE_FIXTURE(Scene, "a jump where the generation changes is no gap") {
   CHECK(ann.client->GetStatus().cursor == (int64_t{1} << 40) + 2);
 }
 
+TEST_CASE_FIXTURE(Scene, "a new generation without an entry is caught up with") {
+  server.Say("bob", "ann", "m0");
+  server.RaiseGenerationOf("ann");  // as after `store accept`: the head is the generation itself
+  ann.Open();
+  ann.WaitTexts({"m0"});
+  for (int i = 0; i < 400 && ann.client->GetStatus().cursor != int64_t{1} << 40; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  CHECK(ann.client->GetStatus().cursor == int64_t{1} << 40);
+  server.Say("bob", "ann", "m1");
+  ann.WaitTexts(Numbers(0, 2));
+  CHECK(ann.problems.empty());
+}
+
 TEST_CASE_FIXTURE(Scene, "what the cursor has passed is filtered, the wire tap sees it") {
   server.Say("bob", "ann", "m0");
   int shown = 0;
