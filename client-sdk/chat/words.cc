@@ -91,6 +91,12 @@ std::string Escaped(std::string_view text) {
         out += "\\\\";
         break;
       default:
+        // Nothing a sender writes may steer the terminal the output goes to.
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+          static constexpr char kDigits[] = "0123456789abcdef";
+          out += {'\\', 'x', kDigits[c >> 4], kDigits[c & 15]};
+          break;
+        }
         out += c;
     }
   }

@@ -15,10 +15,7 @@ base::Result<void> CheckUserName(std::string_view name) {
   if (name.empty()) return wrong("a user name has at least one byte");
   if (name.size() > model::kMaxUserNameBytes) return wrong("a user name has at most 64 bytes");
   if (!base::IsUtf8(name)) return wrong("a user name is UTF-8, this one is not");
-  const bool control = std::any_of(name.begin(), name.end(), [](char c) {
-    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-  });
-  if (control) return wrong("a user name has no control characters");
+  if (!base::IsPrintableUtf8(name)) return wrong("a user name has no control characters");
   return {};
 }
 

@@ -44,4 +44,15 @@ bool IsUtf8(std::string_view text) {
   return true;
 }
 
+bool IsPrintableUtf8(std::string_view text) {
+  if (!IsUtf8(text)) return false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c < 0x20 || c == 0x7F) return false;
+    // U+0080 to U+009F are C2 80 to C2 9F.
+    if (c == 0xC2 && static_cast<unsigned char>(text[i + 1]) < 0xA0) return false;
+  }
+  return true;
+}
+
 }  // namespace hongyan::base

@@ -52,4 +52,8 @@ std::string ToHex(std::string_view bytes);
 // refused.
 bool IsUtf8(std::string_view text);
 
+// UTF-8 without control characters (U+0000 to U+001F, U+007F to U+009F): what may be shown on a
+// terminal as it is. Names are of this kind.
+bool IsPrintableUtf8(std::string_view text);
+
 }  // namespace hongyan::base

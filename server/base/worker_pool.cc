@@ -27,9 +27,11 @@ bool WorkerPool::Submit(std::function<void()> task) {
 }
 
 void WorkerPool::Stop() {
+  std::deque<std::function<void()>> dropped;  // what tasks hold goes after the lock
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
+    dropped.swap(queue_);
   }
   wake_.notify_all();
   for (std::thread& thread : threads_) {

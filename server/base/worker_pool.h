@@ -23,7 +23,8 @@ class WorkerPool {
   // False: the queue is full or the pool is stopped; the task was not taken and will not run.
   [[nodiscard]] bool Submit(std::function<void()> task);
 
-  // Runs what is queued, then joins. Not from a worker.
+  // Finishes what runs and drops what is queued, then joins: at an end nobody waits for it any
+  // more, and a flood of queued passwords would hold the end up. Not from a worker.
   void Stop();
 
   size_t queued() const;

@@ -71,10 +71,10 @@ base::Result<void> Groups::CheckCreate(shard::UnitOfWork& work,
   if (auto fresh = conversation::CheckRequestId(create.request_id, work.time_ms()); !fresh)
     return fresh;
   if (create.name.empty() || create.name.size() > limits_.max_name_bytes ||
-      !base::IsUtf8(create.name)) {
-    return Refuse(
-        Code::kInvalidArgument, Reason::kBodyInvalid,
-        "a group's name is 1 to " + std::to_string(limits_.max_name_bytes) + " bytes of UTF-8");
+      !base::IsPrintableUtf8(create.name)) {
+    return Refuse(Code::kInvalidArgument, Reason::kBodyInvalid,
+                  "a group's name is 1 to " + std::to_string(limits_.max_name_bytes) +
+                      " bytes of UTF-8 without control characters");
   }
   if (static_cast<int64_t>(create.members.size()) >= limits_.max_members) {
     return Refuse(Code::kInvalidArgument, Reason::kLimitReached,

@@ -121,6 +121,7 @@ TEST_CASE_FIXTURE(Typing, "a line wider than the terminal shows the part around 
 
 TEST_CASE("fields stay in their line") {
   CHECK(Escaped("a\tb\nc\\d\r") == "a\\tb\\nc\\\\d\\r");
+  CHECK(Escaped("\x1b[2J\x7f") == "\\x1b[2J\\x7f");
   CHECK(UtcTime(0) == "1970-01-01T00:00:00.000Z");
   CHECK(UtcTime(1769854272123) == "2026-01-31T10:11:12.123Z");
 }

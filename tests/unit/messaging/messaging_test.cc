@@ -176,6 +176,14 @@ TEST_CASE("adding a member twice and removing a stranger change nothing") {
   CHECK(House::Why(house.Change("anna", group_id, {"dora"}, {}, id)) == Reason::kConflict);
 }
 
+TEST_CASE("a group's name cannot steer a terminal") {
+  House house;
+  for (const char* name : {"\x1b[2J", "a\nb", "del\x7f", "c1\xc2\x9b", "\xff", ""}) {
+    CHECK(House::Why(house.Create("anna", name, {"bert"})) == Reason::kBodyInvalid);
+  }
+  CHECK(house.Create("anna", "wild geese \xe9\xb8\xbf", {"bert"}).ok());
+}
+
 TEST_CASE("who may change a group") {
   House house;
   const auto group_id = House::Group(house.Create("anna", "g", {"bert", "carl"}));
