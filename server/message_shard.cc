@@ -16,7 +16,7 @@ MessageShard::MessageShard(storage::MessageStore& store, const shard::Router& ro
                            inbox::OnlineHeads& online, MessageCounters& counters,
                            group::GroupLimits limits)
     : accounts_(store.accounts()),
-      conversations_(store.conversations(), router),
+      conversations_(store.conversations(), router, store.identity().generation),
       groups_(conversations_, limits),
       inbox_(store.inboxes(), online, store.identity().generation),
       counters_(counters) {}

@@ -39,8 +39,14 @@ base::Result<void> CheckRequestId(const model::RequestId& id, int64_t now_ms) {
 
 uint64_t BodyHash(std::string_view body) { return base::SipHash(body, base::SipKey{}); }
 
-Conversations::Conversations(storage::ConversationStore& store, const shard::Router& router)
-    : store_(store), router_(router), tails_(kTails), groups_(kGroups), members_(kMembers) {}
+Conversations::Conversations(storage::ConversationStore& store, const shard::Router& router,
+                             int64_t generation)
+    : store_(store),
+      router_(router),
+      generation_(generation),
+      tails_(kTails),
+      groups_(kGroups),
+      members_(kMembers) {}
 
 void Conversations::Send(shard::UnitOfWork& work, const model::ReplyTo& to,
                          const model::SendMessage& send) {
@@ -162,6 +168,8 @@ base::Result<const Conversations::Tail*> Conversations::FindTail(
       });
 }
 
+// The one place where a conv_seq is given: next = max(last, generation << 40) + 1. The last message
+// of an accepted store need not be the last that was ever acknowledged.
 base::Result<model::Message> Conversations::Append(shard::UnitOfWork& work,
                                                    model::ConversationId conversation,
                                                    Draft draft) {
@@ -169,7 +177,8 @@ base::Result<model::Message> Conversations::Append(shard::UnitOfWork& work,
   if (!found) return found.error();
   const Tail& tail = **found;
   model::Message message;
-  message.seq = model::ConvSeq(tail.seq.value + 1);
+  const model::ConvSeq before(generation_ << model::kGenerationShift);
+  message.seq = model::ConvSeq(std::max(tail.seq, before).value + 1);
   message.sender = draft.sender;
   message.kind = draft.kind;
   message.time_ms = std::max(work.time_ms(), tail.time_ms);

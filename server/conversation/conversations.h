@@ -35,7 +35,8 @@ uint64_t BodyHash(std::string_view body);
 class Conversations {
  public:
   // `store` and `router` outlive it.
-  Conversations(storage::ConversationStore& store, const shard::Router& router);
+  // `generation`: the store's.
+  Conversations(storage::ConversationStore& store, const shard::Router& router, int64_t generation);
 
   // The command SendMessage, whole: replies through `work`.
   void Send(shard::UnitOfWork& work, const model::ReplyTo& to, const model::SendMessage& send);
@@ -118,6 +119,7 @@ class Conversations {
 
   storage::ConversationStore& store_;
   const shard::Router& router_;
+  const int64_t generation_;
   shard::WorkingSet<model::ConversationId, Tail> tails_;
   shard::WorkingSet<model::GroupId, model::Group> groups_;
   shard::WorkingSet<MemberKey, model::Member> members_;

@@ -1,7 +1,7 @@
 #include "conversation/reader.h"
 
 #include <algorithm>
-#include <limits>
+#include <cstdint>
 
 #include "model/reason.h"
 
@@ -51,48 +51,29 @@ base::Result<Reader::HistoryPage> Reader::History(model::UserId user, const Hist
     return model::Refuse(base::Code::kPermissionDenied, model::Reason::kNotAMember,
                          "this is not your conversation");
   }
-  auto newest = LastSeq(query.conversation);
-  if (!newest) return newest.error();
-  const model::ConvSeq last =
-      query.before ? std::min(*newest, model::ConvSeq(query.before.value - 1)) : *newest;
+  const model::ConvSeq last(query.before ? query.before.value - 1 : INT64_MAX);
   if (query.after >= last) return HistoryPage{};
   auto ranges = Clip(visible, model::ConvSeq(query.after.value + 1), last);
   if (!query.forward) std::reverse(ranges.begin(), ranges.end());
-
+  const auto order = query.forward ? storage::ConversationStore::Order::kOldestFirst
+                                   : storage::ConversationStore::Order::kNewestFirst;
   HistoryPage page;
   size_t bytes = 0;
-  for (auto [from, to] : ranges) {
-    const size_t room = query.limit - page.messages.size();
-    if (room == 0 || bytes >= kMaxPageBytes) {
-      page.more = true;
-      break;
-    }
-    // Backward: the newest `room` of the range, read forward (conv_seq has no gaps), then turned
-    // round.
-    const auto span = static_cast<int64_t>(room);
-    const model::ConvSeq first =
-        query.forward ? from : std::max(from, model::ConvSeq(to.value - span + 1));
-    auto part = store_.ReadRange(
-        query.conversation, first, to, room,
-        query.forward ? kMaxPageBytes - bytes : std::numeric_limits<size_t>::max(), reach);
+  for (const auto& [from, to] : ranges) {
+    page.more = page.messages.size() >= query.limit || bytes >= kMaxPageBytes;
+    if (page.more) break;
+    auto part = store_.ReadRange(query.conversation, from, to, order,
+                                 query.limit - page.messages.size(), kMaxPageBytes - bytes, reach);
     if (!part) return part.error();
-    if (!query.forward) std::reverse(part->begin(), part->end());
-    bool cut = false;
-    for (auto& message : *part) {
-      if (!page.messages.empty() && bytes + message.body.size() > kMaxPageBytes) {
-        cut = true;
-        break;
-      }
+    for (auto& message : part->messages) {
       bytes += message.body.size();
+      // A range gives at least one message, however little is left of the page.
+      page.more = !page.messages.empty() && bytes > kMaxPageBytes;
+      if (page.more) return page;
       page.messages.push_back(std::move(message));
     }
-    const bool reached_end = query.forward
-                                 ? !page.messages.empty() && page.messages.back().seq == to
-                                 : !page.messages.empty() && page.messages.back().seq == from;
-    if (cut || !reached_end) {
-      page.more = true;
-      break;
-    }
+    page.more = part->more;
+    if (page.more) break;
   }
   return page;
 }

@@ -18,7 +18,7 @@ base::Result<model::Seq> StoredHead(const storage::InboxStore& store, model::Use
   if (!last) return last.error();
   auto floor = store.Floor(user);
   if (!floor) return floor.error();
-  return std::max({*last, *floor, model::Seq(generation << kGenerationShift)});
+  return std::max({*last, *floor, model::Seq(generation << model::kGenerationShift)});
 }
 
 base::Result<Reader::Page> Reader::ReadPage(model::UserId user, model::Seq cursor, size_t limit,

@@ -10,9 +10,6 @@
 
 namespace hongyan::inbox {
 
-// seq = generation << 40 | number (MESSAGING section 1).
-constexpr int kGenerationShift = 40;
-
 // A user's head as the store has it: max(last entry, floor, generation << 40). Any thread.
 base::Result<model::Seq> StoredHead(const storage::InboxStore& store, model::UserId user,
                                     int64_t generation);

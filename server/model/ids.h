@@ -32,6 +32,10 @@ using GroupId = Id<struct GroupTag>;
 using Seq = Id<struct SeqTag>;          // a place in one user's inbox; 0 = before the first
 using ConvSeq = Id<struct ConvSeqTag>;  // a place in one conversation; 0 = before the first
 
+// Both are generation << 40 | number. A store that was restored or accepted has a higher
+// generation, and goes on above all it has ever given (MESSAGING section 1).
+constexpr int kGenerationShift = 40;
+
 // A 1:1 conversation is (lower user, higher user), with oneself (u, u); a group is (0, group).
 // Never a hash, so two conversations can never be taken for one another.
 struct ConversationId {

@@ -31,13 +31,18 @@ class ConversationStore {
   virtual base::Result<std::vector<std::optional<model::Message>>> ReadMessages(
       std::span<const MessageKey> keys, Reach reach) const = 0;
 
-  // Messages with first <= seq <= last, oldest first, as many as stay within `limit` messages and
-  // `max_bytes` of bodies (at least one message always fits).
-  virtual base::Result<std::vector<model::Message>> ReadRange(model::ConversationId conversation,
-                                                              model::ConvSeq first,
-                                                              model::ConvSeq last, size_t limit,
-                                                              size_t max_bytes,
-                                                              Reach reach) const = 0;
+  enum class Order { kOldestFirst, kNewestFirst };
+  struct Stretch {
+    std::vector<model::Message> messages;  // in the order asked for
+    bool more = false;                     // the range has others beyond them
+  };
+  // Messages with first <= seq <= last from either end, as many as stay within `limit` messages
+  // and `max_bytes` of bodies (at least one message always fits). Numbers may be missing between:
+  // a store that was accepted goes on far above its last one. Reads one message more than it
+  // returns, at most.
+  virtual base::Result<Stretch> ReadRange(model::ConversationId conversation, model::ConvSeq first,
+                                          model::ConvSeq last, Order order, size_t limit,
+                                          size_t max_bytes, Reach reach) const = 0;
 
   // Stages the message and, unless its client_msg_id is zero, what dedup has to remember of it: two
   // records.

@@ -15,12 +15,12 @@ namespace hongyan::storage {
 // True where `next` may be the entry right after position `before` (0 = the very beginning): one
 // more, or the first number of a later generation (MESSAGING section 1).
 constexpr bool FollowsInInbox(model::Seq before, model::Seq next) {
-  constexpr int kGenerationShift = 40;
   constexpr int64_t kFirst = 1;
-  const int64_t generation = next.value >> kGenerationShift;
-  if (generation == before.value >> kGenerationShift) return next.value == before.value + 1;
-  return generation > before.value >> kGenerationShift &&
-         next.value == (generation << kGenerationShift) + kFirst;
+  const int64_t generation = next.value >> model::kGenerationShift;
+  const int64_t generation_before = before.value >> model::kGenerationShift;
+  if (generation == generation_before) return next.value == before.value + 1;
+  return generation > generation_before &&
+         next.value == (generation << model::kGenerationShift) + kFirst;
 }
 
 // Inbox entries and follower slices. Reads: any thread, as in AccountStore. The others stage into a

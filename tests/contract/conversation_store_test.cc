@@ -118,25 +118,63 @@ TEST_CASE_TEMPLATE("the last message of a conversation comes without its body", 
   CHECK(Same(**adapter.store().conversations().LastMessage(kAnnaBert), expected));
 }
 
-TEST_CASE_TEMPLATE("a range of messages is read in order, inside its bounds", Adapter, ADAPTERS) {
+TEST_CASE_TEMPLATE("a range of messages is read from either end, inside its bounds", Adapter,
+                   ADAPTERS) {
   Adapter adapter;
   ConversationStore& conversations = adapter.store().conversations();
   Fill(adapter.store(), ConversationId::Direct(UserId(41), UserId(41)), 1, 3);
   Fill(adapter.store(), ConversationId::Direct(UserId(41), UserId(43)), 1, 3);
   Fill(adapter.store(), kAnnaBert, 254, 258);
-  const auto read = [&](int64_t first, int64_t last, size_t limit, size_t max_bytes) {
-    return SeqsOf(*conversations.ReadRange(kAnnaBert, ConvSeq(first), ConvSeq(last), limit,
-                                           max_bytes, Reach::kMemory));
+  struct Range {
+    int64_t first, last;
+    size_t limit, max_bytes;
+    std::vector<int64_t> oldest_first, newest_first;
+    bool more = false;
   };
-  CHECK(read(1, INT64_MAX, 100, 1 << 20) == std::vector<int64_t>{254, 255, 256, 257, 258});
-  CHECK(read(255, 257, 100, 1 << 20) == std::vector<int64_t>{255, 256, 257});
-  CHECK(read(0, 255, 100, 1 << 20) == std::vector<int64_t>{254, 255});
-  CHECK(read(254, 258, 2, 1 << 20) == std::vector<int64_t>{254, 255});
-  CHECK(read(254, 258, 100, 29) == std::vector<int64_t>{254, 255});
-  CHECK(read(254, 258, 100, 30) == std::vector<int64_t>{254, 255, 256});
-  CHECK(read(254, 258, 100, 1) == std::vector<int64_t>{254});  // one always fits
-  CHECK(read(259, 300, 100, 1 << 20).empty());
-  CHECK(read(257, 256, 100, 1 << 20).empty());
+  const Range ranges[] = {
+      {1, INT64_MAX, 100, 1 << 20, {254, 255, 256, 257, 258}, {258, 257, 256, 255, 254}},
+      {255, 257, 100, 1 << 20, {255, 256, 257}, {257, 256, 255}},
+      {0, 255, 100, 1 << 20, {254, 255}, {255, 254}},
+      {254, 258, 2, 1 << 20, {254, 255}, {258, 257}, true},
+      {254, 258, 5, 50, {254, 255, 256, 257, 258}, {258, 257, 256, 255, 254}},
+      {254, 258, 100, 29, {254, 255}, {258, 257}, true},
+      {254, 258, 100, 30, {254, 255, 256}, {258, 257, 256}, true},
+      {254, 258, 100, 1, {254}, {258}, true},  // one always fits
+      {259, 300, 100, 1 << 20, {}, {}},
+      {257, 256, 100, 1 << 20, {}, {}},
+  };
+  for (const Range& range : ranges) {
+    CAPTURE(range.first);
+    CAPTURE(range.max_bytes);
+    const auto read = [&](ConversationStore::Order order) {
+      return *conversations.ReadRange(kAnnaBert, ConvSeq(range.first), ConvSeq(range.last), order,
+                                      range.limit, range.max_bytes, Reach::kMemory);
+    };
+    const auto up = read(ConversationStore::Order::kOldestFirst);
+    CHECK(SeqsOf(up.messages) == range.oldest_first);
+    CHECK(up.more == range.more);
+    const auto down = read(ConversationStore::Order::kNewestFirst);
+    CHECK(SeqsOf(down.messages) == range.newest_first);
+    CHECK(down.more == range.more);
+  }
+}
+
+TEST_CASE_TEMPLATE("a range is read across numbers that were never given", Adapter, ADAPTERS) {
+  Adapter adapter;
+  ConversationStore& conversations = adapter.store().conversations();
+  constexpr int64_t kSecond = int64_t{1} << model::kGenerationShift;
+  Fill(adapter.store(), kAnnaBert, 1, 3);
+  Fill(adapter.store(), kAnnaBert, kSecond + 1, kSecond + 2);
+  const auto read = [&](ConvSeq first, ConvSeq last, ConversationStore::Order order) {
+    const auto range =
+        *conversations.ReadRange(kAnnaBert, first, last, order, 4, 1 << 20, Reach::kMemory);
+    CHECK(range.more);
+    return SeqsOf(range.messages);
+  };
+  CHECK(read(ConvSeq(1), ConvSeq(INT64_MAX), ConversationStore::Order::kOldestFirst) ==
+        std::vector<int64_t>{1, 2, 3, kSecond + 1});
+  CHECK(read(ConvSeq(1), ConvSeq(kSecond + 2), ConversationStore::Order::kNewestFirst) ==
+        std::vector<int64_t>{kSecond + 2, kSecond + 1, 3, 2});
 }
 
 TEST_CASE_TEMPLATE("a receipt is found by conversation, sender and client id, all three", Adapter,
@@ -280,10 +318,13 @@ TEST_CASE("a read that would need the disk says so to those who ask memory only"
   REQUIRE_FALSE(in_memory.ok());
   CHECK(in_memory.error().code == base::Code::kUnavailable);
   CHECK(in_memory.error().reason == static_cast<uint16_t>(model::Reason::kNone));
-  const auto range =
-      conversations.ReadRange(kAnnaBert, ConvSeq(20), ConvSeq(21), 10, 10'000, Reach::kMemory);
-  REQUIRE_FALSE(range.ok());
-  CHECK(range.error().code == base::Code::kUnavailable);
+  for (const auto order :
+       {ConversationStore::Order::kOldestFirst, ConversationStore::Order::kNewestFirst}) {
+    const auto range = conversations.ReadRange(kAnnaBert, ConvSeq(20), ConvSeq(21), order, 10,
+                                               10'000, Reach::kMemory);
+    REQUIRE_FALSE(range.ok());
+    CHECK(range.error().code == base::Code::kUnavailable);
+  }
 
   CHECK((*conversations.ReadMessages(keys, Reach::kDisk))[0].has_value());
   CHECK((*conversations.ReadMessages(keys, Reach::kMemory))[0].has_value());

@@ -101,8 +101,10 @@ TEST_CASE("a full disk loses nothing acknowledged, and the store goes on once th
   REQUIRE_MESSAGE(reopened.ok(), reopened.error().text);
   next = store->channels().ReadHead(0)->batch + 1;
   CHECK(next > acknowledged);
-  const auto messages = *store->conversations().ReadRange(
-      {1, 2}, model::ConvSeq(1), model::ConvSeq(next), 100'000, SIZE_MAX, Reach::kDisk);
+  const auto range = *store->conversations().ReadRange(
+      {1, 2}, model::ConvSeq(1), model::ConvSeq(next), ConversationStore::Order::kOldestFirst,
+      100'000, SIZE_MAX, Reach::kDisk);
+  const auto& messages = range.messages;
   REQUIRE(messages.size() == static_cast<size_t>(next - 1));
   for (size_t i = 0; i < messages.size(); ++i) {
     CHECK(messages[i].seq == model::ConvSeq(static_cast<int64_t>(i) + 1));

@@ -1,10 +1,11 @@
+#include <iterator>
+
 #include "storage/memory/memory_ports.h"
 
 namespace hongyan::storage {
 
 namespace {
 
-using Messages = std::vector<model::Message>;
 using MaybeMessages = std::vector<std::optional<model::Message>>;
 
 }  // namespace
@@ -39,23 +40,30 @@ base::Result<MaybeMessages> MemoryConversationStore::ReadMessages(std::span<cons
   });
 }
 
-base::Result<Messages> MemoryConversationStore::ReadRange(model::ConversationId conversation,
-                                                          model::ConvSeq first, model::ConvSeq last,
-                                                          size_t limit, size_t max_bytes,
-                                                          Reach reach) const {
-  return door_.Look([&](const MemoryState& state) -> base::Result<Messages> {
+base::Result<ConversationStore::Stretch> MemoryConversationStore::ReadRange(
+    model::ConversationId conversation, model::ConvSeq first, model::ConvSeq last, Order order,
+    size_t limit, size_t max_bytes, Reach reach) const {
+  return door_.Look([&](const MemoryState& state) -> base::Result<Stretch> {
     if (auto error = door_.Reaches(reach)) return *error;
-    Messages messages;
+    Stretch stretch;
+    if (first > last) return stretch;
     size_t bytes = 0;
-    for (auto row = state.messages.lower_bound({conversation, first});
-         row != state.messages.end() && row->first.first == conversation &&
-         row->first.second <= last && messages.size() < limit;
-         ++row) {
-      bytes += row->second.body.size();
-      if (!messages.empty() && bytes > max_bytes) break;
-      messages.push_back(row->second);
+    // Takes one message; false = it no longer fits.
+    const auto take = [&](const model::Message& message) {
+      bytes += message.body.size();
+      stretch.more =
+          stretch.messages.size() >= limit || (!stretch.messages.empty() && bytes > max_bytes);
+      if (!stretch.more) stretch.messages.push_back(message);
+      return !stretch.more;
+    };
+    auto row = state.messages.lower_bound({conversation, first});
+    auto end = state.messages.upper_bound({conversation, last});
+    if (order == Order::kOldestFirst) {
+      while (row != end && take(row->second)) ++row;
+    } else {
+      while (row != end && take(std::prev(end)->second)) --end;
     }
-    return messages;
+    return stretch;
   });
 }
 

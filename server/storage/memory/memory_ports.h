@@ -88,10 +88,9 @@ class MemoryConversationStore final : public ConversationStore {
       model::ConversationId conversation) const override;
   base::Result<std::vector<std::optional<model::Message>>> ReadMessages(
       std::span<const MessageKey> keys, Reach reach) const override;
-  base::Result<std::vector<model::Message>> ReadRange(model::ConversationId conversation,
-                                                      model::ConvSeq first, model::ConvSeq last,
-                                                      size_t limit, size_t max_bytes,
-                                                      Reach reach) const override;
+  base::Result<Stretch> ReadRange(model::ConversationId conversation, model::ConvSeq first,
+                                  model::ConvSeq last, Order order, size_t limit, size_t max_bytes,
+                                  Reach reach) const override;
   void AppendMessage(Batch& batch, model::ConversationId conversation,
                      const model::Message& message, uint64_t body_hash) override;
   base::Result<std::optional<model::SendReceipt>> FindReceipt(

@@ -121,6 +121,7 @@ class Scan {
   void ToLast() { rows_->SeekToLast(); }
   bool at_row() const { return rows_->Valid(); }
   void Next() { rows_->Next(); }
+  void Back() { rows_->Prev(); }
   // To the first row at or after `key`, which is not before where the scan stands: a step where
   // that is the next row, else a seek.
   void Advance(const Key& key);

@@ -11,7 +11,6 @@ namespace hongyan::storage {
 
 namespace {
 
-using Messages = std::vector<model::Message>;
 using MaybeMessages = std::vector<std::optional<model::Message>>;
 
 Key AfterAllBodies() { return Key('\xff'); }  // ids are positive, so no key begins like this
@@ -74,30 +73,33 @@ base::Result<MaybeMessages> RocksdbConversationStore::ReadMessages(std::span<con
   return messages;
 }
 
-base::Result<Messages> RocksdbConversationStore::ReadRange(model::ConversationId conversation,
-                                                           model::ConvSeq first,
-                                                           model::ConvSeq last, size_t limit,
-                                                           size_t max_bytes, Reach reach) const {
-  if (first > last || last.value <= 0) return Messages();
+base::Result<ConversationStore::Stretch> RocksdbConversationStore::ReadRange(
+    model::ConversationId conversation, model::ConvSeq first, model::ConvSeq last, Order order,
+    size_t limit, size_t max_bytes, Reach reach) const {
+  if (first > last || last.value <= 0) return Stretch();
   const model::ConvSeq from(std::max<int64_t>(first.value, 1));
   const model::ConvSeq end(last.value == INT64_MAX ? last.value : last.value + 1);
   auto scan = Scan::From(database_, Table::kBodies, BodyKey(conversation, from),
                          BodyKey(conversation, end), reach);
   if (!scan) return scan.error();
-  Messages messages;
+  Stretch stretch;
   size_t bytes = 0;
-  for (scan->ToFirst(); scan->at_row() && messages.size() < limit; scan->Next()) {
+  const bool forward = order == Order::kOldestFirst;
+  for (forward ? scan->ToFirst() : scan->ToLast(); scan->at_row();
+       forward ? scan->Next() : scan->Back()) {
+    stretch.more = stretch.messages.size() >= limit;
+    if (stretch.more) return stretch;
     model::Message message;
     if (!DecodeMessage(scan->value(), SeqOf(scan->key()), Body::kWith, &message)) {
       return BrokenRow("message", scan->key());
     }
     bytes += message.body.size();
-    if (!messages.empty() && bytes > max_bytes) break;
-    messages.push_back(std::move(message));
+    stretch.more = !stretch.messages.empty() && bytes > max_bytes;
+    if (stretch.more) return stretch;
+    stretch.messages.push_back(std::move(message));
   }
-  if (scan->at_row()) return messages;
   if (auto ended = scan->status(); !ended) return ended.error();
-  return messages;
+  return stretch;
 }
 
 void RocksdbConversationStore::AppendMessage(Batch& batch, model::ConversationId conversation,

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <set>
 #include <string>
 #include <vector>
@@ -313,10 +314,11 @@ TEST_CASE("a message ordinal counts what unread counts") {
   CHECK(house.Change("anna", group_id, {"carl"}, {}).ok());
   CHECK(house.Send("anna", group, "two").ok());
   auto messages = house.store().conversations().ReadRange(
-      group, model::ConvSeq(1), model::ConvSeq(9), 10, 1 << 20, storage::Reach::kDisk);
+      group, model::ConvSeq(1), model::ConvSeq(9), storage::ConversationStore::Order::kOldestFirst,
+      10, 1 << 20, storage::Reach::kDisk);
   REQUIRE(messages.ok());
   std::vector<int64_t> ordinals;
-  for (const auto& message : *messages) ordinals.push_back(message.ordinal);
+  for (const auto& message : messages->messages) ordinals.push_back(message.ordinal);
   CHECK(ordinals == std::vector<int64_t>{0, 1, 1, 2});
 }
 
@@ -348,6 +350,77 @@ TEST_CASE("a raised generation goes on above every old number and keeps old curs
   REQUIRE(entries.size() == 3);
   CHECK(entries[1].seq.value == 2);
   CHECK(entries[2].seq.value == (int64_t{1} << 40) + 1);
+}
+
+TEST_CASE("after a raised generation no conv_seq is given twice, and history spans the gap") {
+  House house;
+  const auto talk = House::Direct(house.User("anna"), house.User("bert"));
+  const auto group_id = House::Group(house.Create("anna", "g", {"bert"}));
+  const auto group = model::ConversationId::Group(group_id);
+  CHECK(house.Send("anna", talk, "1").ok());
+  CHECK(house.Send("anna", group, "one").ok());
+  const storage::MemoryState before = *house.state;
+  CHECK(House::ConvSeq(house.Send("anna", talk, "lost")) == 2);
+  house.Kill();
+  *house.state = before;  // what `store accept` takes: the log without its end
+  house.state->identity.generation += 1;
+  house.Start();
+
+  constexpr int64_t kSecond = int64_t{1} << model::kGenerationShift;
+  CHECK(House::ConvSeq(house.Send("anna", talk, "2")) == kSecond + 1);
+  CHECK(House::ConvSeq(house.Send("bert", talk, "3")) == kSecond + 2);
+  CHECK(House::ConvSeq(house.Send("bert", group, "two")) == kSecond + 1);
+  // It may have had messages too, all of them lost.
+  const auto fresh = House::Direct(house.User("anna"), house.User("carl"));
+  CHECK(House::ConvSeq(house.Send("anna", fresh, "hello")) == kSecond + 1);
+  CHECK(House::ConvSeq(house.Change("anna", group_id, {"carl"}, {})) == kSecond + 2);
+  CHECK(house.Inbox("bert") == Texts{"*", "1", "one", "2", "3", "two", "*"});
+  house.Restart();
+  CHECK(House::ConvSeq(house.Send("anna", talk, "4")) == kSecond + 3);
+
+  conversation::Reader reader(house.store().conversations());
+  for (const bool forward : {false, true}) {
+    std::vector<int64_t> seen;
+    conversation::Reader::HistoryQuery query;
+    query.conversation = talk;
+    query.forward = forward;
+    query.limit = 2;
+    for (bool more = true; more;) {
+      const auto page = reader.History(house.User("bert"), query, storage::Reach::kDisk);
+      REQUIRE(page.ok());
+      REQUIRE_FALSE(page->messages.empty());
+      for (const auto& message : page->messages) seen.push_back(message.seq.value);
+      (forward ? query.after : query.before) = page->messages.back().seq;
+      more = page->more;
+    }
+    std::vector<int64_t> expected{1, kSecond + 1, kSecond + 2, kSecond + 3};
+    if (!forward) std::reverse(expected.begin(), expected.end());
+    CHECK(seen == expected);
+  }
+}
+
+TEST_CASE("a page of history holds 256 KiB of bodies from either end, and at least one message") {
+  House house;
+  const auto talk = House::Direct(house.User("anna"), house.User("bert"));
+  for (const size_t kib : {100, 100, 100, 300, 10}) {
+    CHECK(house.Send("anna", talk, std::string(kib << 10, 'x')).ok());
+  }
+  conversation::Reader reader(house.store().conversations());
+  const auto pages = [&](bool forward) {
+    std::vector<size_t> sizes;
+    conversation::Reader::HistoryQuery query;
+    query.conversation = talk;
+    query.forward = forward;
+    for (bool more = true; more && sizes.size() < 9;) {
+      const auto page = *reader.History(house.User("bert"), query, storage::Reach::kDisk);
+      sizes.push_back(page.messages.size());
+      (forward ? query.after : query.before) = page.messages.back().seq;
+      more = page.more;
+    }
+    return sizes;
+  };
+  CHECK(pages(true) == std::vector<size_t>{2, 1, 1, 1});
+  CHECK(pages(false) == std::vector<size_t>{1, 1, 2, 1});
 }
 
 TEST_CASE("a cursor above the head is an error, not a page") {
