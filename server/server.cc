@@ -90,6 +90,7 @@ access::Limits LimitsOf(const Config::Limits& limits) {
   out.login_timeout_ms = limits.login_timeout_s * 1000;
   out.idle_timeout_ms = limits.idle_timeout_s * 1000;
   out.group_members = static_cast<size_t>(limits.group_members);
+  out.group_changes = group::GroupLimits().max_changes;
   out.groups_per_user = static_cast<size_t>(limits.groups_per_user);
   return out;
 }

@@ -138,7 +138,7 @@ void Desk::OnReply(uint64_t ticket, model::Reply reply) {
   waiting.request->replied(*session, waiting.request->command, waiting.request_id,
                            std::move(reply));
   session = FindSession(waiting.session);
-  if (session != nullptr) session->Replied();
+  if (session != nullptr) session->Replied(*waiting.request);
 }
 
 void Desk::OnEffects(const std::vector<model::Effect>& effects) {

@@ -1,10 +1,12 @@
 #include "access/people.h"
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "access/join_check.h"
 #include "access/session.h"
 #include "hongyan/v1/group.pb.h"
 #include "model/reason.h"
@@ -25,6 +27,11 @@ size_t LimitOf(uint32_t asked) {
 }
 
 base::Error Invalid(const char* text) { return {Code::kInvalidArgument, text}; }
+
+base::Error TooMany(const char* before, size_t most, const char* after) {
+  return model::Refuse(Code::kInvalidArgument, Reason::kLimitReached,
+                       before + std::to_string(most) + after);
+}
 
 base::Error NoSuchUser(const std::string& who) {
   return model::Refuse(Code::kNotFound, Reason::kNoSuchUser, "there is no user " + who);
@@ -61,40 +68,37 @@ bool ReadUsers(const Wire& wire, std::vector<UserId>* users) {
   return true;
 }
 
-// All exist, and none has as many groups as a user may have. Reads the disk: reader pool.
-base::Result<void> MayJoin(const Services& services, const std::vector<UserId>& users,
-                           size_t groups_per_user) {
+// Those of whom this loop does not know that they exist.
+std::vector<UserId> Unknown(Session& session, const std::vector<UserId>& users) {
+  std::vector<UserId> unknown;
   for (const UserId user : users) {
-    auto exists = services.directory.Exists(user);
-    if (!exists) return std::move(exists).error();
-    if (!*exists) return NoSuchUser(std::to_string(user.value));
-    auto groups = services.inboxes.Groups(user, {}, groups_per_user);
-    if (!groups) return std::move(groups).error();
-    if (groups->size() >= groups_per_user) {
-      return model::Refuse(Code::kResourceExhausted, Reason::kLimitReached,
-                           "user " + std::to_string(user.value) + " is in " +
-                               std::to_string(groups->size()) + " groups, which is the limit");
-    }
+    if (!session.desk().known_users().Knows(user)) unknown.push_back(user);
   }
-  return {};
+  return unknown;
 }
 
-// Looks at who is to join, then queues the command.
-void SubmitIfMayJoin(Session& session, const proto::Frame& frame, std::vector<UserId> joining,
-                     model::ShardId shard, model::CommandBody body) {
-  if (joining.empty()) return session.Submit(frame, shard, std::move(body));
+// A command that waits for what must be read before it may be queued.
+struct Intent {
+  uint16_t command = 0;
+  uint32_t request_id = 0;
+  model::ShardId shard = 0;
+  model::CommandBody body;
+  JoinCheck check;
+};
+
+// Reads piece by piece, each at the end of the readers' queue, then queues the command.
+void SubmitOnceChecked(Session& session, std::shared_ptr<Intent> intent) {
   const Services& services = session.desk().services();
-  const uint16_t command = frame.header.command;
-  const uint32_t request_id = frame.header.request_id;
+  const uint16_t command = intent->command;
+  const uint32_t request_id = intent->request_id;
   session.OnPool(
       services.readers, command, request_id,
-      [&services, joining = std::move(joining), most = session.desk().limits().groups_per_user] {
-        return MayJoin(services, joining, most);
-      },
-      [command, request_id, shard, body = std::move(body)](Session& it,
-                                                           base::Result<void> may) mutable {
-        if (!may) return it.Refuse(command, request_id, may.error());
-        it.Submit(command, request_id, shard, std::move(body));
+      [&services, intent] { return intent->check.ReadOn(services); },
+      [intent](Session& it, base::Result<bool> done) {
+        if (!done) return it.Refuse(intent->command, intent->request_id, done.error());
+        if (!*done) return SubmitOnceChecked(it, intent);
+        for (const UserId user : intent->check.users()) it.desk().known_users().Add(user);
+        it.Submit(intent->command, intent->request_id, intent->shard, std::move(intent->body));
       });
 }
 
@@ -142,24 +146,27 @@ void CreateGroup(Session& session, const proto::Frame& frame) {
   if (!create.request_id.Assign(wire.request_id())) {
     return refuse(Invalid("request_id is 16 bytes, a UUIDv7"));
   }
+  // What is too long is not even sorted.
+  const Limits& limits = session.desk().limits();
+  if (static_cast<size_t>(wire.members_size()) > limits.group_members) {
+    return refuse(TooMany("a group has at most ", limits.group_members, " members"));
+  }
   if (!ReadUsers(wire.members(), &create.members)) {
     return refuse(Invalid("members are users' ids, which are positive"));
   }
   create.creator = session.user();
   create.name = wire.name();
   std::erase(create.members, create.creator);
-  if (create.members.size() >= session.desk().limits().group_members) {
-    return refuse(model::Refuse(Code::kInvalidArgument, Reason::kLimitReached,
-                                "a group has at most " +
-                                    std::to_string(session.desk().limits().group_members) +
-                                    " members"));
+  if (create.members.size() >= limits.group_members) {
+    return refuse(TooMany("a group has at most ", limits.group_members, " members"));
   }
   const shard::Router& router = session.desk().services().router;
   create.id = router.GroupIdOf(create.creator, create.request_id);
-  std::vector<UserId> joining = create.members;
-  joining.push_back(create.creator);
+  JoinCheck check(Unknown(session, create.members));
+  check.LimitCreated(create.creator, create.id, limits.groups_per_user);
   const model::ShardId shard = router.ShardOf(create.id);
-  SubmitIfMayJoin(session, frame, std::move(joining), shard, std::move(create));
+  SubmitOnceChecked(session, std::make_shared<Intent>(frame.header.command, frame.header.request_id,
+                                                      shard, std::move(create), std::move(check)));
 }
 
 void ChangeMembers(Session& session, const proto::Frame& frame) {
@@ -168,15 +175,24 @@ void ChangeMembers(Session& session, const proto::Frame& frame) {
   model::ChangeMembers change;
   change.actor = session.user();
   change.group = GroupId(wire.group_id());
+  const size_t most = session.desk().limits().group_changes;
+  if (static_cast<size_t>(wire.add_size()) + static_cast<size_t>(wire.remove_size()) > most) {
+    return session.Refuse(
+        frame.header.command, frame.header.request_id,
+        TooMany("at most ", most, " members can be added or removed at once: split the request"));
+  }
   if (!change.request_id.Assign(wire.request_id()) || wire.group_id() <= 0 ||
       !ReadUsers(wire.add(), &change.add) || !ReadUsers(wire.remove(), &change.remove)) {
     return session.Refuse(frame.header.command, frame.header.request_id,
                           Invalid("a change of members needs a request_id of 16 bytes, a group and "
                                   "users' ids, which are positive"));
   }
-  std::vector<UserId> joining = change.add;
+  std::vector<UserId> unknown = Unknown(session, change.add);
   const model::ShardId shard = session.desk().services().router.ShardOf(change.group);
-  SubmitIfMayJoin(session, frame, std::move(joining), shard, std::move(change));
+  if (unknown.empty()) return session.Submit(frame, shard, std::move(change));
+  SubmitOnceChecked(session,
+                    std::make_shared<Intent>(frame.header.command, frame.header.request_id, shard,
+                                             std::move(change), JoinCheck(std::move(unknown))));
 }
 
 void LeaveGroup(Session& session, const proto::Frame& frame) {

@@ -30,6 +30,9 @@ struct Request {
   // Gets the shard's reply to what `handle` submitted, if anything. Loop thread.
   void (*replied)(Session& session, uint16_t command, uint32_t request_id,
                   model::Reply reply) = nullptr;
+
+  // The connection is held until the shard has answered, not only while something is read.
+  bool alone = false;
 };
 
 // nullptr: there is no such request.

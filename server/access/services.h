@@ -43,7 +43,8 @@ struct Limits {
   int64_t login_timeout_ms = 10'000;
   int64_t idle_timeout_ms = 660'000;
   size_t group_members = 10'000;
-  size_t groups_per_user = 5000;
+  size_t group_changes = 200;     // users added or removed by one request
+  size_t groups_per_user = 5000;  // that a user made and is still in
 };
 
 }  // namespace hongyan::access

@@ -172,14 +172,17 @@ void Session::Submit(uint16_t command, uint32_t request_id, model::ShardId shard
   if (++in_flight_ == desk_.limits().requests_in_flight) {
     connection_.PauseReading(net::Connection::Pause::kInFlight);
   }
-  desk_.Submit(*this, request_id, *FindRequest(command), shard, std::move(body));
+  const Request& request = *FindRequest(command);
+  if (request.alone) Hold();
+  desk_.Submit(*this, request_id, request, shard, std::move(body));
 }
 
-void Session::Replied() {
+void Session::Replied(const Request& request) {
   if (in_flight_-- == desk_.limits().requests_in_flight) {
     connection_.ResumeReading(net::Connection::Pause::kInFlight);
   }
   FinishDraining();
+  if (request.alone) Release();
 }
 
 void Session::Hold() {

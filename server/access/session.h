@@ -63,7 +63,7 @@ class Session final : public net::ConnectionHandler {
               Finish finish);
 
   // Desk only: a reply to what was submitted has been handled.
-  void Replied();
+  void Replied(const Request& request);
 
   // -- life
 

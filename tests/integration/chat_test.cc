@@ -266,19 +266,93 @@ TEST_CASE_FIXTURE(TwoUsers, "a group with somebody who does not exist is refused
   CHECK(a.Ask<v1::ListGroupsReply>(v1::LIST_GROUPS, v1::ListGroups()).reply.groups_size() == 0);
 }
 
-TEST_CASE("a user in as many groups as allowed joins no more") {
+v1::CreateGroup NewGroup(const std::vector<int64_t>& members) {
+  v1::CreateGroup create;
+  create.set_request_id(NewRequestId());
+  create.set_name("Team");
+  for (const int64_t member : members) create.add_members(member);
+  return create;
+}
+
+TEST_CASE(
+    "who is in as many groups of their own making as allowed makes no more, until one is left") {
   SpawnedServer server("[limits]\ngroups_per_user = 2\n");
   const Account anna = NewUser(server, "anna");
   RawClient a(server);
   Enter(a, anna);
-  for (int i = 0; i < 3; ++i) {
-    v1::CreateGroup create;
-    create.set_request_id(NewRequestId());
-    create.set_name("Team");
-    const auto answer = a.Ask<v1::GroupReply>(v1::CREATE_GROUP, create);
-    CHECK(answer.ok == (i < 2));
+  const auto create = [&a](const v1::CreateGroup& group) {
+    return a.Ask<v1::GroupReply>(v1::CREATE_GROUP, group);
+  };
+  const auto first = create(NewGroup({}));
+  const v1::CreateGroup last = NewGroup({});
+  REQUIRE(first.ok);
+  REQUIRE(create(last).ok);
+  CHECK(create(NewGroup({})).error.reason() == v1::LIMIT_REACHED);
+  CHECK(create(last).ok);  // a repeat makes no new one
+  v1::LeaveGroup leave;
+  leave.set_request_id(NewRequestId());
+  leave.set_group_id(first.reply.group_id());
+  REQUIRE(a.Ask<v1::GroupReply>(v1::LEAVE_GROUP, leave).ok);
+  CHECK(create(NewGroup({})).ok);
+}
+
+TEST_CASE("creations sent all at once do not overrun the limit of groups") {
+  SpawnedServer server("[limits]\ngroups_per_user = 2\n");
+  const Account anna = NewUser(server, "anna");
+  RawClient a(server);
+  Enter(a, anna);
+  std::vector<uint32_t> requests;
+  for (int i = 0; i < 40; ++i) requests.push_back(a.Send(v1::CREATE_GROUP, NewGroup({})));
+  int made = 0;
+  for (const uint32_t id : requests) {
+    const auto answer = RawClient::Decode<v1::GroupReply>(a.AnswerTo(id));
+    made += answer.ok ? 1 : 0;
     if (!answer.ok) CHECK(answer.error.reason() == v1::LIMIT_REACHED);
   }
+  CHECK(made == 2);
+}
+
+TEST_CASE("nobody can use up another's groups by putting them into groups") {
+  SpawnedServer small("[limits]\ngroups_per_user = 2\n");
+  const Account attacker = NewUser(small, "attacker");
+  const Account victim = NewUser(small, "victim");
+  const Account friendly = NewUser(small, "friend");
+  RawClient a(small);
+  Enter(a, attacker);
+  RawClient f(small);
+  Enter(f, friendly);
+  RawClient v(small);
+  Enter(v, victim);
+  for (int i = 0; i < 6; ++i) {
+    // Having made it, the attacker leaves: the victim owns it now.
+    const auto made = a.Ask<v1::GroupReply>(v1::CREATE_GROUP, NewGroup({victim.id}));
+    REQUIRE(made.ok);
+    v1::LeaveGroup leave;
+    leave.set_request_id(NewRequestId());
+    leave.set_group_id(made.reply.group_id());
+    REQUIRE(a.Ask<v1::GroupReply>(v1::LEAVE_GROUP, leave).ok);
+  }
+  CHECK(f.Ask<v1::GroupReply>(v1::CREATE_GROUP, NewGroup({victim.id})).ok);
+  for (int i = 0; i < 3; ++i) {
+    CHECK(v.Ask<v1::GroupReply>(v1::CREATE_GROUP, NewGroup({})).ok == (i < 2));
+  }
+}
+
+TEST_CASE_FIXTURE(TwoUsers, "a request that names too many users is refused for that, unread") {
+  RawClient a(server);
+  Enter(a, anna);
+  const auto group = a.Ask<v1::GroupReply>(v1::CREATE_GROUP, NewGroup({bert.id}));
+  REQUIRE(group.ok);
+  v1::ChangeMembers change;
+  change.set_request_id(NewRequestId());
+  change.set_group_id(group.reply.group_id());
+  for (int64_t nobody = 1; nobody <= 201; ++nobody) change.add_add(nobody);
+  CHECK(a.Ask<v1::GroupReply>(v1::CHANGE_MEMBERS, change).error.reason() == v1::LIMIT_REACHED);
+  change.mutable_add()->RemoveLast();
+  CHECK(a.Ask<v1::GroupReply>(v1::CHANGE_MEMBERS, change).error.reason() == v1::NO_SUCH_USER);
+  // As often as a frame has room for it: one user, but nobody asks for that by mistake.
+  CHECK(a.Ask<v1::GroupReply>(v1::CREATE_GROUP, NewGroup(std::vector<int64_t>(100'000, bert.id)))
+            .error.reason() == v1::LIMIT_REACHED);
 }
 
 TEST_CASE_FIXTURE(TwoUsers, "users are found by name and by id") {
