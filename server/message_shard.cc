@@ -85,7 +85,7 @@ void MessageShard::Drop() {
 }
 
 void MessageShard::Forget(std::vector<model::Effect>& effects) {
-  accounts_.Forget();
+  accounts_.Forget(effects);
   conversations_.Forget();
   groups_.Drop();
   inbox_.Forget(effects);

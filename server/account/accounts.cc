@@ -5,6 +5,7 @@
 
 #include <absl/container/flat_hash_map.h>
 
+#include "base/log.h"
 #include "model/reason.h"
 
 namespace hongyan::account {
@@ -136,20 +137,45 @@ void Accounts::Apply(shard::UnitOfWork& work, const model::ReplyTo& to,
 void Accounts::Publish(std::vector<model::Effect>& effects) {
   users_.Publish();
   devices_.Publish();
-  effects.insert(effects.end(), effects_.begin(), effects_.end());
-  effects_.clear();
+  effects.insert(effects.end(), ended_.begin(), ended_.end());
+  ended_.clear();
 }
 
 void Accounts::Drop() {
   users_.Drop();
   devices_.Drop();
-  effects_.clear();
+  doubtful_ = std::exchange(ended_, {});
 }
 
-void Accounts::Forget() {
+void Accounts::Forget(std::vector<model::Effect>& effects) {
   users_.Forget();
   devices_.Forget();
-  effects_.clear();
+  ended_.clear();
+  for (const auto& doubtful : std::exchange(doubtful_, {})) {
+    auto ended = EndedByStore(doubtful);
+    if (ended.ok()) {
+      effects.push_back(*ended);
+    } else {
+      LOG_ERROR("sessions_unknown user={} error=\"{}\"", doubtful.user.value, ended.error().text);
+    }
+  }
+}
+
+// Which sessions of the device are over can be read off its row, whatever became of the batch: said
+// once too often it ends nothing that the row lets live.
+base::Result<model::SessionsEnded> Accounts::EndedByStore(const model::SessionsEnded& doubtful) {
+  const auto user = GetUser(doubtful.user);
+  if (!user.ok()) return user.error();
+  const auto devices = FindDevices(doubtful.user);
+  if (!devices.ok()) return devices.error();
+  const auto device =
+      std::find_if(devices.value()->begin(), devices.value()->end(),
+                   [&doubtful](const Device& row) { return row.id == doubtful.device; });
+  if (device == devices.value()->end()) return doubtful;  // gave way to another: all are over
+  if (user->disabled) return EndedUpTo(doubtful.user, *device, model::EndReason::kDisabled);
+  if (Dead(*device)) return EndedUpTo(doubtful.user, *device, model::EndReason::kRevoked);
+  return model::SessionsEnded{doubtful.user, device->id, device->session_number,
+                              model::EndReason::kReplaced};
 }
 
 base::Result<const User*> Accounts::FindUser(UserId user) {
@@ -209,8 +235,8 @@ base::Result<model::SessionOpened> Accounts::Open(shard::UnitOfWork& work,
   device->last_login_ms = work.time_ms();
   if (!command.only_token) {
     opened.session_number = ++device->session_number;
-    effects_.push_back(model::SessionsEnded{command.user, command.device, opened.session_number,
-                                            model::EndReason::kReplaced});
+    ended_.push_back(
+        {command.user, command.device, opened.session_number, model::EndReason::kReplaced});
   }
   store_.PutDevice(work.batch(), command.user, *device);
   devices_.Put(command.user, std::move(devices));
@@ -231,7 +257,7 @@ base::Result<void> Accounts::MakeRoom(shard::UnitOfWork& work, UserId user,
                          "this account has " + std::to_string(devices.size()) +
                              " devices, which is the limit: log out on one of them first");
   }
-  effects_.push_back(EndedUpTo(user, *victim, model::EndReason::kRevoked));
+  ended_.push_back(EndedUpTo(user, *victim, model::EndReason::kRevoked));
   store_.EraseDevice(work.batch(), user, victim->id);
   devices.erase(victim);
   return {};
@@ -244,7 +270,7 @@ base::Result<void> Accounts::Revoke(shard::UnitOfWork& work, const model::Revoke
   std::vector<Device> devices = *found.value();
   for (Device& device : devices) {
     if (!command.device.is_zero() && device.id != command.device) continue;
-    effects_.push_back(EndedUpTo(command.user, device, model::EndReason::kRevoked));
+    ended_.push_back(EndedUpTo(command.user, device, model::EndReason::kRevoked));
     if (Dead(device)) continue;
     device.lowest_token_number = device.next_token_number;
     store_.PutDevice(work.batch(), command.user, device);
@@ -258,10 +284,9 @@ base::Result<void> Accounts::Disable(shard::UnitOfWork& work, const model::SetDi
   if (!user.ok()) return std::move(user).error();
   const auto devices = FindDevices(command.user);
   if (!devices.ok()) return devices.error();
-  // A repeat too: the sessions may have outlived the first where its commit ended unknown.
   if (command.disabled) {
     for (const Device& device : *devices.value()) {
-      effects_.push_back(EndedUpTo(command.user, device, model::EndReason::kDisabled));
+      ended_.push_back(EndedUpTo(command.user, device, model::EndReason::kDisabled));
     }
   }
   if (user->disabled == command.disabled) return {};

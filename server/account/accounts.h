@@ -49,7 +49,9 @@ class Accounts {
 
   void Publish(std::vector<model::Effect>& effects);
   void Drop();
-  void Forget();
+  // The batch dropped last may have been kept after all: whom it would have ended is told again,
+  // as the stored rows say now.
+  void Forget(std::vector<model::Effect>& effects);
 
  private:
   base::Result<const model::User*> FindUser(model::UserId user);
@@ -62,11 +64,13 @@ class Accounts {
                               std::vector<model::Device>& devices);
   base::Result<void> Revoke(shard::UnitOfWork& work, const model::RevokeTokens& command);
   base::Result<void> Disable(shard::UnitOfWork& work, const model::SetDisabled& command);
+  base::Result<model::SessionsEnded> EndedByStore(const model::SessionsEnded& doubtful);
 
   storage::AccountStore& store_;
   shard::WorkingSet<model::UserId, model::User> users_;
   shard::WorkingSet<model::UserId, std::vector<model::Device>> devices_;  // all of a user's, by id
-  std::vector<model::Effect> effects_;                                    // of the batch
+  std::vector<model::SessionsEnded> ended_;                               // by the batch
+  std::vector<model::SessionsEnded> doubtful_;                            // by the one dropped last
 };
 
 }  // namespace hongyan::account

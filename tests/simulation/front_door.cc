@@ -24,6 +24,8 @@ model::ShardId ShardOf(const shard::Router& router, const model::CommandBody& bo
   if (const auto* open = std::get_if<model::OpenSession>(&body)) return router.ShardOf(open->user);
   if (const auto* confirm = std::get_if<model::ConfirmCursor>(&body))
     return router.ShardOf(confirm->user);
+  if (const auto* revoke = std::get_if<model::RevokeTokens>(&body))
+    return router.ShardOf(revoke->user);
   if (const auto* retry = std::get_if<model::RetryParked>(&body)) return retry->target;
   if (const auto* accept = std::get_if<model::AcceptChannel>(&body)) return accept->target;
   throw Broken("the front door does not know where this command goes");
@@ -151,6 +153,7 @@ void FrontDoor::OnLogin(uint64_t connection, uint64_t number, const Login& login
            if (!head) return Deliver(connection, {number, Failed{head.error()}});
            server_.online.Prime(me.user, *head);
            me.session_number = std::get<model::SessionOpened>(*reply).session_number;
+           if (me.session_number < me.ended_below) return HangUp(connection);
            me.logged_in = true;
            me.told.Say(*head);
            Deliver(connection, {number, LoggedIn{*head, ground_.clock.WallMs()}});
@@ -278,11 +281,12 @@ void FrontDoor::OnEffect(const model::Effect& effect) {
   }
   const auto& ended = std::get<model::SessionsEnded>(effect);
   std::vector<uint64_t> over;
-  for (const auto& [connection, session] : sessions_) {
-    const bool meant = session.logged_in && session.user == ended.user &&
-                       (ended.device.is_zero() || session.device == ended.device) &&
-                       session.session_number < ended.below;
-    if (meant) over.push_back(connection);
+  for (auto& [connection, session] : sessions_) {
+    const bool meant = session.registered && session.user == ended.user &&
+                       (ended.device.is_zero() || session.device == ended.device);
+    if (!meant) continue;
+    session.ended_below = std::max(session.ended_below, ended.below);
+    if (session.logged_in && session.session_number < ended.below) over.push_back(connection);
   }
   for (const uint64_t connection : over) HangUp(connection);
 }
@@ -297,6 +301,22 @@ void FrontDoor::Poll() {
     }
   }
   CheckHeads();
+}
+
+void FrontDoor::CheckSessions() const {
+  for (const auto& [connection, session] : sessions_) {
+    if (!session.logged_in) continue;
+    const auto row = server_.store.accounts().FindDevice(session.user, session.device);
+    INVARIANT(row.ok() && row->has_value(), "user {} is logged in on a device without a row",
+              session.user.value);
+    const model::Device& device = **row;
+    INVARIANT(session.session_number == device.session_number &&
+                  device.lowest_token_number < device.next_token_number,
+              "session {} of user {} lives on although {}", session.session_number,
+              session.user.value,
+              session.session_number == device.session_number ? "its tokens are revoked"
+                                                              : "a later one replaced it");
+  }
 }
 
 // Committed heads shown to readers never fall and never run ahead of the store.

@@ -67,6 +67,10 @@ class FrontDoor final : public shard::Outlet {
   // Tells who has to be told; checks what readers are shown.
   void Poll();
 
+  // Nothing is under way: whoever is still logged in has the newest session of a device whose
+  // tokens were not revoked since.
+  void CheckSessions() const;
+
   // Commands whose reply is still to come.
   size_t waiting() const { return waiting_.size(); }
   uint64_t next_connection() const { return next_connection_; }
@@ -80,6 +84,7 @@ class FrontDoor final : public shard::Outlet {
     model::UserId user;
     model::DeviceId device;
     int64_t session_number = 0;
+    int64_t ended_below = 0;  // heard before the number was known
     bool registered = false;
     bool logged_in = false;
     access::Told told;

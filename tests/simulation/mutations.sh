@@ -78,6 +78,8 @@ mutate unknown-keeps-caches server/inbox/inbox.cc \
 }  // namespace' '}
 
 }  // namespace'
+mutate unknown-ends-nobody server/account/accounts.cc \
+  'doubtful_ = std::exchange(ended_, {});' 'ended_.clear();'
 mutate rejected-is-committed server/shard/executor.cc \
   '    case CommitOutcome::kRejected:
       run.Dropped();' '    case CommitOutcome::kRejected:

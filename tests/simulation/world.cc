@@ -126,6 +126,9 @@ void World::Calm() {
     }
     INVARIANT(i < 9'999, "a device does not get its own copies although it asked for the head");
   }
+  const int64_t heard_ns = clock_.BootNs() + 100 * kNsPerMs;  // effects are under way 20 ms
+  while (clock_.BootNs() < heard_ns) Step();
+  life_->door->CheckSessions();
   ReadHistories();
 }
 
@@ -140,7 +143,10 @@ void World::RestUntil(int64_t until_ns) {
 void World::SendUntilAccepted(model::SendMessage send) {
   life_->door->Submit({{}, model::Priority::kChat, 0, 0, send}, [this,
                                                                  send](const model::Reply& reply) {
-    if (reply.ok()) return;
+    if (reply.ok()) {
+      --touching_;
+      return;
+    }
     INVARIANT(reply.error().retry_after_ms > 0, "a good send was refused for ever: {}",
               reply.error().text);
     events_.In(reply.error().retry_after_ms * kNsPerMs, [this, send] { SendUntilAccepted(send); });
@@ -158,6 +164,7 @@ void World::TouchGroups() {
     send.kind = model::BodyKind::kText;
     send.body = "is everybody there?";
     witness_->Asked(send, -1, 0);
+    ++touching_;
     SendUntilAccepted(std::move(send));
   }
 }
@@ -165,6 +172,7 @@ void World::TouchGroups() {
 // What a member may read of a group is what was said while it was one, page by page and in either
 // direction.
 void World::ReadHistories() {
+  witness_->Look();
   const conversation::Reader reader(life_->store->conversations());
   for (const auto user : app_users_) {
     for (const auto group : witness_->groups()) {
@@ -199,6 +207,7 @@ std::string World::WhatIsStillBusy() const {
     if (!device->removed() && (!device->idle() || !device->knows_all()))
       busy += device->Describe() + "; ";
   }
+  if (touching_ > 0) busy += fmt::format("{} groups are not touched yet; ", touching_);
   if (life_->door->waiting() > 0)
     busy += fmt::format("{} commands wait for a reply; ", life_->door->waiting());
   if (!state_->parked.empty()) {
@@ -514,8 +523,13 @@ void World::ProbeChannels() {
   }
 }
 
-// The administrator changes members too.
+// The administrator changes members too, and throws users out: their devices log in again.
 void World::Administrate() {
+  if (random_.Chance(0.2)) {
+    life_->door->Submit(
+        {{}, model::Priority::kChat, 0, 0, model::RevokeTokens{random_.Pick(app_users_), {}}}, {});
+    return;
+  }
   const auto groups = witness_->groups();
   if (groups.empty()) return;
   model::ChangeMembers change;

@@ -88,6 +88,7 @@ class World {
   std::set<storage::MemoryState::SliceKey> damaged_;
   bool dying_ = false;  // committed, and dead before anything could leave
   bool calm_ = false;
+  int touching_ = 0;  // last messages to groups that are not accepted yet
   Summary summary_;
 };
 

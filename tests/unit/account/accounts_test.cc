@@ -64,6 +64,18 @@ class AccountsOnMemory {
     accounts_->Drop();
     Begin();
   }
+  // A commit that ended unknown, as recovery found it; returns what is told then.
+  enum class Found { kKept, kLost };
+  std::vector<model::Effect> CommitUnknown(Found found) {
+    if (found == Found::kKept) {
+      REQUIRE(store_.Commit(std::move(batch_)) == storage::CommitOutcome::kCommitted);
+    }
+    accounts_->Drop();
+    std::vector<model::Effect> effects;
+    accounts_->Forget(effects);
+    Begin();
+    return effects;
+  }
   void Restart() { accounts_ = std::make_unique<Accounts>(store_.accounts()); }
   void Advance(int64_t ms) {
     time_ms_ += ms;
@@ -226,12 +238,58 @@ TEST_CASE("a disabled user's sessions end, no new one opens, and enabling lets i
   REQUIRE(effects.size() == 1);
   CHECK(Ended(effects[0]).reason == model::EndReason::kDisabled);
   CHECK(Ended(effects[0]).below == session.session_number + 1);
-  // Said again: the effect of the first may have been lost with a commit of unknown outcome.
   CHECK(shard.Do(model::SetDisabled{UserId(7), true}).ok());
   CHECK(shard.work().batch().records() == 0);
   REQUIRE(shard.Commit().size() == 1);
   CHECK(shard.Do(model::SetDisabled{UserId(7), false}).ok());
   CHECK(shard.Login(7, 1, session.token_number).ok());
+}
+
+TEST_CASE("who was ended by a commit of unknown outcome is told so where it was kept") {
+  using Found = AccountsOnMemory::Found;
+  for (const Found found : {Found::kKept, Found::kLost}) {
+    const bool kept = found == Found::kKept;
+    CAPTURE(kept);
+    AccountsOnMemory shard;
+    shard.Create(7, "anna");
+    shard.Create(8, "bert");
+    const auto replaced = Opened(shard.Login(7, 1));
+    const auto revoked = Opened(shard.Login(7, 2));
+    const auto disabled = Opened(shard.Login(8, 1));
+    shard.Commit();
+
+    const auto after = Opened(shard.Login(7, 1));
+    CHECK(shard.Do(model::RevokeTokens{UserId(7), MakeDevice(2)}).ok());
+    CHECK(shard.Do(model::SetDisabled{UserId(8), true}).ok());
+    const auto effects = shard.CommitUnknown(found);
+    REQUIRE(effects.size() == 3);
+    // An effect ends what is below its number, so at the number itself nothing ends.
+    CHECK(Ended(effects[0]).device == MakeDevice(1));
+    CHECK(Ended(effects[0]).below == (kept ? after : replaced).session_number);
+    CHECK(Ended(effects[0]).reason == model::EndReason::kReplaced);
+    CHECK(Ended(effects[1]).device == MakeDevice(2));
+    CHECK(Ended(effects[1]).below == revoked.session_number + (kept ? 1 : 0));
+    CHECK(Ended(effects[1]).reason ==
+          (kept ? model::EndReason::kRevoked : model::EndReason::kReplaced));
+    CHECK(Ended(effects[2]).user == UserId(8));
+    CHECK(Ended(effects[2]).below == disabled.session_number + (kept ? 1 : 0));
+    CHECK(Ended(effects[2]).reason ==
+          (kept ? model::EndReason::kDisabled : model::EndReason::kReplaced));
+    CHECK(shard.CommitUnknown(found).empty());  // told once
+  }
+}
+
+TEST_CASE("a device that gave way in a commit of unknown outcome is told so") {
+  AccountsOnMemory shard;
+  shard.Create(7, "anna");
+  std::vector<model::SessionOpened> opened;
+  for (int device = 1; device <= 16; ++device) opened.push_back(Opened(shard.Login(7, device)));
+  shard.Commit();
+  shard.Advance(kSilentDeviceMs + 1);
+  CHECK(shard.Login(7, 17).ok());
+  const auto effects = shard.CommitUnknown(AccountsOnMemory::Found::kKept);
+  REQUIRE(effects.size() == 2);
+  CHECK(Ended(effects[0]).below == opened[0].session_number + 1);
 }
 
 TEST_CASE("the seventeenth device is refused until one is logged out or silent for 90 days") {
