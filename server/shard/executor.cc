@@ -8,6 +8,8 @@
 #include <thread>
 #include <utility>
 
+#include <absl/container/flat_hash_set.h>
+
 #include "base/log.h"
 #include "model/reason.h"
 #include "shard/batch_run.h"
@@ -418,15 +420,13 @@ void Executor::Impl::Recover(BatchRun& run, const std::vector<model::Command>& t
   run.Dropped();
   // Those whose answer was to come with a later slice, and those who have waited for one since an
   // earlier batch, unless this one answers them.
+  absl::flat_hash_set<std::pair<uint32_t, uint64_t>> answered;
+  for (const auto& reply : replies) answered.emplace(reply.to.loop, reply.to.ticket);
   std::vector<model::ReplyTo> unanswered;
   for (const auto& command : taken) unanswered.push_back(command.reply_to);
   for (const auto& abandoned : Abandoned()) unanswered.push_back(abandoned.to);
-  std::erase_if(unanswered, [&replies](const model::ReplyTo& to) {
-    return std::any_of(replies.begin(), replies.end(), [&to](const Outbound& o) {
-      return o.to.loop == to.loop && o.to.ticket == to.ticket;
-    });
-  });
   for (const auto& to : unanswered) {
+    if (!answered.emplace(to.loop, to.ticket).second) continue;
     replies.push_back({to, StoreStopped("send the same request again")});
   }
   auto reopened = store.Reopen();
