@@ -7,6 +7,7 @@
 #include <memory>
 #include <utility>
 
+#include "client-sdk/chat/line_cutter.h"
 #include "client-sdk/chat/words.h"
 
 namespace hongyan::chat {
@@ -23,13 +24,15 @@ int64_t NowMs() {
   return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
 }
 
-// Words of a command; "two words" in quotes are one.
+// Words of a command; "two words" in quotes are one, \" is a quote itself.
 std::vector<std::string> Arguments(const std::string& line) {
   std::vector<std::string> words;
   bool quoted = false;
   bool in_word = false;
-  for (const char c : line) {
-    if (c == '"') {
+  for (size_t i = 0; i < line.size(); ++i) {
+    const bool literal = line[i] == '\\' && i + 1 < line.size() && line[i + 1] == '"';
+    const char c = literal ? line[++i] : line[i];
+    if (c == '"' && !literal) {
       quoted = !quoted;
       if (!in_word) words.emplace_back();
       in_word = true;
@@ -138,7 +141,10 @@ void Chat::RunLines() {
     if (command && style_ == Style::kProgram && !sends_.empty()) return;
     const std::string line = std::move(lines_.front());
     lines_.pop_front();
-    if (command) {
+    if (command && line.size() > LineCutter::kMaxBytes) {
+      opening_ = true;  // it may have been to; it is not read
+      Fail("a command has at most 1 MiB; this one was left out: " + Excerpt(line));
+    } else if (command) {
       RunCommand(line);
     } else {
       Say(line[0] == '/' ? line.substr(1) : line);
@@ -153,11 +159,17 @@ void Chat::RunCommand(const std::string& line) {
     (this->*command.run)(words);
     return;
   }
-  Fail("no such command: " + words[0] + "; /help lists them");
+  Fail("no such command: " + Excerpt(words[0]) + "; /help lists them");
 }
 
 void Chat::Fail(const std::string& text) {
+  if (client_->GetStatus().stopped) return;  // on_stopped is on its way and says why, once
   failed_ = true;
+  // What was written for the one who was not found must not go to the one who was open before.
+  if (std::exchange(opening_, false) && (style_ == Style::kProgram || !lines_.empty())) {
+    here_.reset();
+    ShowPrompt();
+  }
   view_.Problem(text);
 }
 
@@ -175,7 +187,8 @@ Callback<T> Chat::Answer(std::function<void(const Result<T>&)> then) {
 
 void Chat::Say(const std::string& text) {
   if (!here_) {
-    Fail("nobody to write to: /to NAME or /group ID comes first");
+    Fail("not sent, no conversation is open (/to NAME or /group ID opens one): \"" + Excerpt(text) +
+         "\"");
     return;
   }
   const int64_t number = client_->Send(*here_, Text{text}, nullptr);
@@ -313,6 +326,7 @@ void Chat::ShowPrompt() {
 
 void Chat::OpenConversation(const Conversation& conversation, bool show_history) {
   here_ = conversation;
+  opening_ = false;
   conversations_[conversation].unread = 0;
   ShowPrompt();
   if (show_history && style_ == Style::kPerson) {
@@ -330,25 +344,28 @@ bool Chat::idle() const {
          client_->GetStatus().unsent == 0;
 }
 
-std::string Chat::WhatIsMissing() const {
-  if (!synced_)
-    return "the server could not be reached in time; what was not sent is kept and leaves the next "
-           "time";
-  const size_t unsent = client_->GetStatus().unsent;
-  if (unsent > 0) {
-    return std::to_string(unsent) +
-           " messages were not accepted in time; they are kept and leave the next time";
-  }
-  return "the server did not answer in time";
+// Lines wait in memory only, behind a command that the server has not answered.
+std::string Chat::LinesLeft() const {
+  if (lines_.empty()) return {};
+  return "; not carried out, and not kept: your input from \"" + Excerpt(lines_.front()) + "\" on";
 }
 
 void Chat::GiveUp() {
-  view_.Problem(WhatIsMissing());
+  std::string text =
+      synced_ ? "the server did not answer in time" : "the server could not be reached in time";
+  const size_t unsent = client_->GetStatus().unsent;
+  if (unsent > 0) {
+    text += "; kept for the next time: " + std::to_string(unsent) +
+            (unsent == 1 ? " message" : " messages");
+  }
+  view_.Problem(text + LinesLeft());
   exit_code_ = kExitUnreachable;
 }
 
 void Chat::Finish() {
-  if (!over()) exit_code_ = failed_ && style_ == Style::kProgram ? kExitFailed : kExitOk;
+  if (over()) return;
+  if (style_ == Style::kPerson && !lines_.empty()) view_.Problem("leaving" + LinesLeft());
+  exit_code_ = failed_ && style_ == Style::kProgram ? kExitFailed : kExitOk;
 }
 
 std::string Chat::Complete(const std::string& before) const {
@@ -428,7 +445,7 @@ void Chat::FindAll(std::vector<std::string> names, std::function<void(std::vecto
           search->found[i] = user->id;
         } else {
           search->missing +=
-              (search->missing.empty() ? "" : "; ") + name + ": " + user.error().text;
+              (search->missing.empty() ? "" : "; ") + Excerpt(name) + ": " + user.error().text;
         }
         if (--search->left > 0) return;
         busy_ = false;
@@ -444,6 +461,7 @@ void Chat::FindAll(std::vector<std::string> names, std::function<void(std::vecto
 }
 
 void Chat::To(const std::vector<std::string>& words) {
+  opening_ = true;
   if (words.size() != 2) return Fail("usage: /to NAME");
   const UserId known = names_.FindKnown(words[1]);
   if (known && names_.me())
@@ -454,6 +472,7 @@ void Chat::To(const std::vector<std::string>& words) {
 }
 
 void Chat::ToGroup(const std::vector<std::string>& words) {
+  opening_ = true;
   if (words.size() != 2) return Fail("usage: /group ID-OR-NAME; /groups lists them");
   const std::string& word = words[1];
   const bool digits = word.size() < 20 && word.find_first_not_of("0123456789") == std::string::npos;
@@ -463,7 +482,8 @@ void Chat::ToGroup(const std::vector<std::string>& words) {
     ListGroupsFrom({}, {}, [this, word](const std::vector<Group>& groups) {
       for (const Group& group : groups) names_.Learn(group.id, group.name);
       const GroupId found = names_.FindKnownGroup(word);
-      if (!found) return Fail("you are in no group called " + word + "; /groups lists them");
+      if (!found)
+        return Fail("you are in no group called " + Excerpt(word) + "; /groups lists them");
       OpenConversation(Conversation::Of(found), true);
     });
     return;
@@ -477,6 +497,7 @@ void Chat::ToGroup(const std::vector<std::string>& words) {
 }
 
 void Chat::New(const std::vector<std::string>& words) {
+  opening_ = true;
   if (words.size() < 2) return Fail("usage: /new NAME MEMBER...");
   const std::string name = words[1];
   const auto create = [this, name](const std::vector<UserId>& members) {

@@ -50,7 +50,7 @@ class Chat {
   // With the input at its end: everything that was asked for is done.
   bool idle() const;
   void GiveUp();  // says what is missing
-  void Finish();  // as /quit
+  void Finish();  // as /quit; says what a person typed and is not carried out yet
 
   // What Tab adds to the words before the cursor: the rest of a command or of a name, as far as it
   // is sure.
@@ -65,12 +65,12 @@ class Chat {
   };
   struct Command {
     const char* name;
-    const char* usage;
+    const char* usage;  // as /help shows it
     void (Chat::*run)(const std::vector<std::string>& words);
   };
   static const std::vector<Command>& Commands();
 
-  std::string WhatIsMissing() const;
+  std::string LinesLeft() const;
   void RunLines();
   void RunCommand(const std::string& line);
   void Say(const std::string& text);
@@ -119,7 +119,8 @@ class Chat {
   std::map<Conversation, Open> conversations_;
   std::optional<Conversation> here_;
   std::deque<std::string> lines_;
-  bool busy_ = false;  // a command waits for the server
+  bool busy_ = false;     // a command waits for the server
+  bool opening_ = false;  // ... that is to open a conversation
   bool input_ended_ = false;
   bool synced_ = false;
   bool failed_ = false;

@@ -7,7 +7,6 @@
 namespace hongyan::chat {
 namespace {
 
-constexpr size_t kMaxLineBytes = 60'000;  // the server's bodies end at 64 KiB
 constexpr size_t kMaxPast = 500;
 constexpr std::string_view kPasteEnd = "\x1b[201~";
 
@@ -35,20 +34,16 @@ void LineEditor::Feed(std::string_view bytes, const std::function<void(Outcome)>
     if (pasting_) {
       const size_t end = pending_.find(kPasteEnd);
       // An end cut in two must not be taken for text.
-      const size_t keep =
-          end == std::string::npos ? std::min(pending_.size(), kPasteEnd.size() - 1) : 0;
-      std::string text =
-          pending_.substr(0, end == std::string::npos ? pending_.size() - keep : end);
-      std::replace(text.begin(), text.end(), '\r', '\n');
-      std::replace(text.begin(), text.end(), '\t', ' ');
-      Insert(text);
-      on_outcome(Outcome::kChanged);
-      if (end == std::string::npos) {
-        pending_.erase(0, pending_.size() - keep);
-        return;
-      }
-      pending_.erase(0, end + kPasteEnd.size());
+      const size_t text = end != std::string::npos
+                              ? end
+                              : pending_.size() - std::min(pending_.size(), kPasteEnd.size() - 1);
+      pasted_.append(pending_, 0, std::min(text, kMaxBytes + 1 - pasted_.size()));
+      pending_.erase(0, text + (end != std::string::npos ? kPasteEnd.size() : 0));
+      if (end == std::string::npos) return;
       pasting_ = false;
+      std::replace(pasted_.begin(), pasted_.end(), '\r', '\n');
+      std::replace(pasted_.begin(), pasted_.end(), '\t', ' ');
+      on_outcome(Insert(std::exchange(pasted_, {})));
       continue;
     }
     const size_t length = KeyLength(pending_);
@@ -90,7 +85,7 @@ LineEditor::Outcome LineEditor::Key(std::string_view key) {
       if (cursor_ > 0) Erase(cursor_ - 1, cursor_);
       break;
     case 9:  // Tab
-      if (complete) Insert(complete(Text(0, cursor_)));
+      if (complete) return Insert(complete(Text(0, cursor_)));
       break;
     case 11:
       Erase(cursor_, pieces_.size());
@@ -113,7 +108,7 @@ LineEditor::Outcome LineEditor::Key(std::string_view key) {
     }
     default:
       if (static_cast<unsigned char>(key[0]) < 0x20) return Outcome::kNone;
-      Insert(key);
+      return Insert(key);
   }
   return Outcome::kChanged;
 }
@@ -124,8 +119,7 @@ LineEditor::Outcome LineEditor::EscapeKey(std::string_view key) {
     return Outcome::kNone;
   }
   if (key == "\x1b\r" || key == "\x1b\n") {  // Alt-Enter: a newline inside the message
-    Insert("\n");
-    return Outcome::kChanged;
+    return Insert("\n");
   }
   const std::string_view name = key.substr(1);
   if (name == "[A" || name == "OA") return Recall(-1);
@@ -152,10 +146,10 @@ std::string LineEditor::Text(size_t from, size_t to) const {
   return text;
 }
 
-void LineEditor::Insert(std::string_view text) {
+LineEditor::Outcome LineEditor::Insert(std::string_view text) {
   std::string before = Text(0, cursor_);
   const std::string after = Text(cursor_, pieces_.size());
-  if (before.size() + text.size() + after.size() > kMaxLineBytes) return;
+  if (before.size() + text.size() + after.size() > kMaxBytes) return Outcome::kFull;
   before.append(text);
   // What is inserted may combine with what stands before it: everything is cut anew.
   Replace(before + after);
@@ -163,6 +157,7 @@ void LineEditor::Insert(std::string_view text) {
   cursor_ = 0;
   while (cursor_ < pieces_.size() && bytes < before.size())
     bytes += pieces_[cursor_++].bytes.size();
+  return Outcome::kChanged;
 }
 
 void LineEditor::Replace(std::string text) {

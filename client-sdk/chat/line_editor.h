@@ -13,7 +13,9 @@ namespace hongyan::chat {
 // one), pasted newlines, and what was typed before; not the terminal. Main thread.
 class LineEditor {
  public:
-  enum class Outcome { kNone, kChanged, kSubmitted, kEnd, kClearScreen };
+  // kFull: what was typed or pasted would have made the line too long and is not in it.
+  enum class Outcome { kNone, kChanged, kFull, kSubmitted, kEnd, kClearScreen };
+  static constexpr size_t kMaxBytes = 60'000;  // the server's bodies end at 64 KiB
 
   // Bytes as the terminal sends them; `on_outcome` is called for each key in turn. Keys cut in two
   // wait for their rest.
@@ -36,7 +38,7 @@ class LineEditor {
  private:
   Outcome Key(std::string_view key);
   Outcome EscapeKey(std::string_view key);
-  void Insert(std::string_view text);
+  Outcome Insert(std::string_view text);
   void Replace(std::string text);
   void Erase(size_t from, size_t to);
   std::string Text(size_t from, size_t to) const;
@@ -51,6 +53,7 @@ class LineEditor {
   size_t cursor_ = 0;
   std::string pending_;  // the beginning of a key
   bool pasting_ = false;
+  std::string pasted_;  // so far; of what is too long only as much as shows that it is
   std::vector<std::string> past_;
   size_t recalled_ = 0;  // past_.size() = the line being typed
   std::string draft_;

@@ -16,6 +16,7 @@
 #include <string>
 
 #include "client-sdk/chat/chat.h"
+#include "client-sdk/chat/line_cutter.h"
 #include "client-sdk/chat/mailbox.h"
 #include "client-sdk/chat/pipe_view.h"
 #include "client-sdk/chat/terminal_view.h"
@@ -83,14 +84,43 @@ void OnSignal(int number) {
 
 // Without this shape of error CLI11 would print a whole help text.
 [[noreturn]] void Usage(const std::string& text) {
-  std::cerr << "hongyan-chat: " << text << "\n";
+  std::cerr << "hongyan-chat: " + ForTerminal(text, "  ") + "\n";
   std::exit(kExitUsage);
+}
+
+std::string CheckSeconds(const std::string& value) {
+  const char* begin = value.c_str();
+  char* end = nullptr;
+  const double seconds = std::strtod(begin, &end);
+  const bool good = end != begin && *end == '\0' && seconds >= 0 && seconds <= 1e9;
+  return good ? "" : "give seconds, from 0 to 1000000000; '" + Excerpt(value) + "' is none";
+}
+
+// An option left empty is a variable that was not set: never what was meant.
+void RefuseEmpty(const CLI::App& app) {
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& value : option->results()) {
+      if (value.empty()) Usage(option->get_name() + " was given an empty value");
+    }
+  }
+}
+
+// Descriptors 0 to 2 closed by the caller would be given to sockets, which would then be printed
+// to.
+void KeepStandardDescriptors() {
+  int fd;
+  do {
+    fd = open("/dev/null", O_RDWR);
+  } while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd >= 0) close(fd);
 }
 
 std::string FirstLine(const std::string& path) {
   std::ifstream in(path);
   std::string line;
-  if (!std::getline(in, line)) Usage("cannot read " + path);
+  if (!std::getline(in, line)) {
+    Usage("cannot read a line from " + Excerpt(path) + ": give a file that has one");
+  }
   if (!line.empty() && line.back() == '\r') line.pop_back();
   return line;
 }
@@ -130,7 +160,7 @@ Options MakeOptions(Settings& settings, bool person) {
   if (!settings.token_file.empty()) {
     const auto words = Words(FirstLine(settings.token_file));
     if (words.size() != 4)
-      Usage(settings.token_file + " is not a line of 'hongyan-admin token issue'");
+      Usage(Excerpt(settings.token_file) + " is not a line of 'hongyan-admin token issue'");
     if (settings.user.empty()) settings.user = words[0];
     settings.device = words[2];
     settings.token = words[3];
@@ -139,6 +169,9 @@ Options MakeOptions(Settings& settings, bool person) {
     Usage("--token is hexadecimal, as hongyan-admin prints it");
   if (!FromHex(settings.device, &options.device_id)) Usage("--device is 32 hexadecimal digits");
   if (settings.user.empty()) Usage("who are you? --user NAME");
+  if (settings.user.size() > 64) {
+    Usage("a user name has at most 64 bytes; this one has " + std::to_string(settings.user.size()));
+  }
   options.user_name = settings.user;
 
   if (settings.store.empty()) {
@@ -149,7 +182,8 @@ Options MakeOptions(Settings& settings, bool person) {
   }
   auto store = OpenFileStore(settings.store);
   if (!store.ok()) {
-    std::cerr << "hongyan-chat: " << store.error().text << "\n";
+    std::cerr << "hongyan-chat: " + ForTerminal(store.error().text, "  ") +
+                     "; --store DIR takes another directory\n";
     std::exit(kExitFailed);
   }
   options.store = *std::move(store);
@@ -166,7 +200,14 @@ Options MakeOptions(Settings& settings, bool person) {
   return options;
 }
 
-// Reads what is there: false at the end of the input.
+// As one word of a command.
+std::string Quoted(const std::string& name) {
+  std::string word = "\"";
+  for (const char c : name) word += c == '"' ? std::string("\\\"") : std::string(1, c);
+  return word + "\"";
+}
+
+// Reads what is there: false at the end of the input, which also is where it cannot be read.
 bool ReadInput(std::string* bytes) {
   char buffer[64 * 1024];
   const ssize_t got = read(STDIN_FILENO, buffer, sizeof buffer);
@@ -174,17 +215,6 @@ bool ReadInput(std::string* bytes) {
   if (got <= 0) return false;
   bytes->append(buffer, static_cast<size_t>(got));
   return true;
-}
-
-// Hands whole lines on; what has no newline yet stays, unless it is the end.
-void CutLines(std::string& bytes, bool at_end, Chat& chat) {
-  size_t begin = 0;
-  for (size_t end; (end = bytes.find('\n', begin)) != std::string::npos; begin = end + 1) {
-    const size_t length = end > begin && bytes[end - 1] == '\r' ? end - begin - 1 : end - begin;
-    chat.Input(bytes.substr(begin, length));
-  }
-  bytes.erase(0, begin);
-  if (at_end && !bytes.empty()) chat.Input(std::exchange(bytes, {}));
 }
 
 class Program {
@@ -204,7 +234,7 @@ class Program {
       if (g_ended_by != 0) return 128 + g_ended_by;
       if (std::exchange(g_resized, 0) != 0 && terminal_ != nullptr) terminal_->Resized();
       mailbox_.RunAll();
-      if ((fds[1].revents & (POLLIN | POLLHUP | POLLERR)) != 0) {
+      if (fds[1].revents != 0) {
         input_open = ReadInput(&bytes);
         if (terminal_ != nullptr) {
           terminal_->Feed(
@@ -213,11 +243,14 @@ class Program {
           bytes.clear();
           if (!input_open) chat_.Finish();
         } else {
-          CutLines(bytes, !input_open, chat_);
+          const auto input = [this](std::string line) { chat_.Input(std::move(line)); };
+          lines_.Feed(std::exchange(bytes, {}), input);
+          if (!input_open) lines_.End(input);
           if (!input_open) chat_.InputEnded();
         }
       }
       if (!input_open && terminal_ == nullptr) CheckEnd();
+      if (!std::cout) return OutputLost();
       if (Clock::now() - saved_at_ > std::chrono::seconds(5)) Save();
     }
     return chat_.exit_code();
@@ -229,6 +262,13 @@ class Program {
   }
 
  private:
+  // Nobody can see what comes: going on would take messages for read that were not.
+  static int OutputLost() {
+    std::cerr << "hongyan-chat: standard output cannot be written: nobody reads it, or the disk is "
+                 "full; /history shows again what came\n";
+    return kExitFailed;
+  }
+
   // The input is at its end: done when everything is, or when the patience is.
   void CheckEnd() {
     const auto now = Clock::now();
@@ -257,6 +297,7 @@ class Program {
   Clock::time_point idle_since_{};
   Clock::time_point last_progress_ = Clock::now();
   size_t last_backlog_ = 0;
+  LineCutter lines_;
 };
 
 int Converse(Settings settings) {
@@ -284,15 +325,15 @@ int Converse(Settings settings) {
       return chat.Complete(before);
     };
   }
-  if (!settings.to.empty()) chat.Input("/to \"" + settings.to + "\"");
-  if (!settings.group.empty()) chat.Input("/group \"" + settings.group + "\"");
+  if (!settings.to.empty()) chat.Input("/to " + Quoted(settings.to));
+  if (!settings.group.empty()) chat.Input("/group " + Quoted(settings.group));
   if (!settings.once.empty())
     chat.Input(settings.once[0] == '/' ? "/" + settings.once : settings.once);
 
   auto client = Client::Open(std::move(options), chat.MakeEvents());
   if (!client.ok()) {
     view.reset();  // gives the terminal back
-    std::cerr << "hongyan-chat: " << client.error().text << "\n";
+    std::cerr << "hongyan-chat: " + ForTerminal(client.error().text, "  ") + "\n";
     return kExitFailed;
   }
   chat.Attach(client->get());
@@ -307,6 +348,7 @@ int Converse(Settings settings) {
 
 int main(int argc, char** argv) {
   Settings settings;
+  KeepStandardDescriptors();
   CLI::App app(kHeader, "hongyan-chat");
   app.footer(kFooter);
   app.set_version_flag("--version", "hongyan-chat " HONGYAN_VERSION);
@@ -315,6 +357,7 @@ int main(int argc, char** argv) {
   app.add_option("--user", settings.user, "your name");
   app.add_option("--password-file", settings.password_file,
                  "file whose first line is the password");
+  const CLI::Validator seconds(CheckSeconds, "SECONDS", "seconds");
   auto* token = app.add_option("--token", settings.token,
                                "a device token instead of a password (hexadecimal)");
   app.add_option("--device", settings.device, "the device the token was issued for")->needs(token);
@@ -329,16 +372,17 @@ int main(int argc, char** argv) {
   app.add_option("--once", settings.once, "send this one message and end");
   app.add_flag("--follow", settings.follow, "by pipe: stay after the end of the input");
   app.add_option("--wait", settings.wait_s, "by pipe: seconds to stay after the end of the input")
-      ->check(CLI::NonNegativeNumber);
+      ->check(seconds);
   app.add_option("--timeout", settings.timeout_s,
                  "by pipe: seconds without progress before giving up")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(seconds);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kExitOk : kExitUsage;
   }
+  RefuseEmpty(app);
   if (!settings.once.empty() && settings.to.empty() && settings.group.empty()) {
     Usage("--once needs --to NAME or --group ID");
   }

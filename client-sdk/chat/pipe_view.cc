@@ -7,6 +7,9 @@
 namespace hongyan::chat {
 namespace {
 
+constexpr size_t kMaxFailedText = 64
+                                  << 10;  // what was refused for its size need not come back whole
+
 void Line(std::initializer_list<std::string> fields) {
   std::string line;
   for (const std::string& field : fields) {
@@ -36,7 +39,7 @@ const char* RoleName(Role role) {
 void PipeView::Connected(const std::string& me) { Line({"connected", me}); }
 
 void PipeView::Disconnected(const std::string& why, int64_t retry_in_ms) {
-  std::cerr << "hongyan-chat: " << why << "; next try in " << retry_in_ms << " ms\n";
+  Problem(why + "; next try in " + std::to_string(retry_in_ms) + " ms");
 }
 
 void PipeView::Show(const ShownMessage& message) {
@@ -49,7 +52,8 @@ void PipeView::Sent(const Label& where, int64_t conv_seq, int64_t time_ms) {
 }
 
 void PipeView::NotSent(const Label& where, const std::string& text, const std::string& why) {
-  Line({"failed", where.id, text, why});
+  Line({"failed", where.id, text.substr(0, kMaxFailedText), why});
+  Problem("not sent to " + where.id + ": " + why + ": \"" + Excerpt(text) + "\"");
 }
 
 void PipeView::Chats(const std::vector<ChatLine>& chats) {
@@ -71,6 +75,8 @@ void PipeView::Members(const Label& where, const std::vector<Member>& members) {
 }
 
 void PipeView::Note(const std::string& text) { Line({"note", text}); }
-void PipeView::Problem(const std::string& text) { std::cerr << "hongyan-chat: " << text << "\n"; }
+void PipeView::Problem(const std::string& text) {
+  std::cerr << "hongyan-chat: " + ForTerminal(text, "  ") + "\n";
+}
 
 }  // namespace hongyan::chat

@@ -76,6 +76,10 @@ void TerminalView::Feed(std::string_view bytes, const std::function<void(std::st
       case LineEditor::Outcome::kSubmitted:
         on_line(editor_.Take());
         break;
+      case LineEditor::Outcome::kFull:
+        Problem("a message has at most " + std::to_string(LineEditor::kMaxBytes) +
+                " bytes: what you just added is more and was left out");
+        break;
       case LineEditor::Outcome::kEnd:
         on_end();
         break;
@@ -151,8 +155,7 @@ void TerminalView::Show(const ShownMessage& message) {
 void TerminalView::Sent(const Label&, int64_t, int64_t) {}
 
 void TerminalView::NotSent(const Label& where, const std::string& text, const std::string& why) {
-  Print(Painted(kRed, "not sent to " + ForTerminal(where.title, "") + ": " + ForTerminal(why, "") +
-                          ": " + ForTerminal(text, "      ")));
+  Problem("not sent to " + where.title + ": " + why + ": \"" + Excerpt(text) + "\"");
 }
 
 void TerminalView::Chats(const std::vector<ChatLine>& chats) {

@@ -73,6 +73,18 @@ std::string ForTerminal(std::string_view text, std::string_view indent) {
   }
 }
 
+std::string Excerpt(std::string_view text, size_t max_glyphs) {
+  constexpr size_t kMaxGlyphBytes = 16;  // on average; a letter may carry a hundred accents
+  std::string out;
+  size_t count = 0;
+  const std::string_view begin = text.substr(0, max_glyphs * kMaxGlyphBytes);
+  for (const Glyph& glyph : Glyphs(begin)) {
+    if (count++ == max_glyphs) return out + "...";
+    out += glyph.bytes;
+  }
+  return begin.size() < text.size() ? out + "..." : out;
+}
+
 std::string Escaped(std::string_view text) {
   std::string out;
   out.reserve(text.size());

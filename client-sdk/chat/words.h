@@ -22,6 +22,9 @@ std::vector<Glyph> Glyphs(std::string_view text);
 // The text made harmless for a terminal, newlines kept and followed by `indent`.
 std::string ForTerminal(std::string_view text, std::string_view indent);
 
+// The beginning of a text as one harmless line, for a sentence about it; "..." where it was cut.
+std::string Excerpt(std::string_view text, size_t max_glyphs = 60);
+
 // "\t", "\n", "\r" and "\\" written out, so that a field stays in its line.
 std::string Escaped(std::string_view text);
 

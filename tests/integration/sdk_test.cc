@@ -377,6 +377,74 @@ TEST_CASE_FIXTURE(Scene, "chat: failures have an exit code and a sentence that s
   CHECK(heard.out.find("\tkept\n") != std::string::npos);
 }
 
+TEST_CASE_FIXTURE(Scene, "chat: a line of megabytes is refused with the limit, not echoed whole") {
+  const std::string huge(3 << 20, 'x');
+  const Outcome said =
+      Run(ChatCommand(*this, "anna", {"--to", "bert"}), "one\n" + huge + "\ntwo\n");
+  CHECK(said.exit_code == 1);
+  CHECK(said.err.find("not sent to @bert: a message has at most 1 MiB") != std::string::npos);
+  CHECK(said.err.size() < 500);
+  CHECK(said.out.find("\nfailed\t@bert\txxx") != std::string::npos);
+  CHECK(said.out.size() < 100'000);
+  const Outcome heard = Run(ChatCommand(*this, "bert"));
+  CHECK(heard.out.find("\tone\n") != std::string::npos);
+  CHECK(heard.out.find("\ttwo\n") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Scene, "chat: what was written for one who is not found goes to nobody else") {
+  const Outcome said = Run(ChatCommand(*this, "anna", {"--to", "bert"}),
+                           "for bert\n/to nobdy\na secret\n/new team nobdy\nanother\n/to " +
+                               std::string(2 << 20, 'x') + "\na third\n/to bert\nfor bert again\n");
+  CHECK(said.exit_code == 1);
+  CHECK(said.err.find("\"a secret\"") != std::string::npos);
+  CHECK(said.err.find("\"another\"") != std::string::npos);
+  CHECK(said.err.find("\"a third\"") != std::string::npos);
+  const Outcome heard = Run(ChatCommand(*this, "bert"));
+  CHECK(WithoutTimes(heard.out) ==
+        "connected\tbert\nmessage\t@anna\t1\tanna\tTIME\tfor bert\n"
+        "message\t@anna\t2\tanna\tTIME\tfor bert again\n");
+}
+
+TEST_CASE_FIXTURE(Scene,
+                  "chat: lines that wait for a name when patience ends are not called kept") {
+  server.Kill();
+  const Outcome away =
+      Run(ChatCommand(*this, "anna", {"--to", "bert", "--timeout", "0.3"}), "hi\n");
+  CHECK(away.exit_code == 3);
+  CHECK(away.err.find("not carried out, and not kept: your input from \"hi\" on") !=
+        std::string::npos);
+  server.Start();
+  (void)Run(ChatCommand(*this, "anna"));
+  CHECK(Run(ChatCommand(*this, "bert")).out.find("hi") == std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Scene, "chat: words of the command line that make no sense are refused") {
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"--wait", "nan"},
+                                                {"--wait", "-1"},
+                                                {"--timeout", "inf"},
+                                                {"--timeout", "3x"},
+                                                {"--to", "bert", "--once", ""},
+                                                {"--to", ""},
+                                                {"--user", std::string(65, 'a')}}) {
+    const Outcome outcome = Run(ChatCommand(*this, "anna", words));
+    INFO(words[0] << " " << words[1] << ": " << outcome.err);
+    CHECK(outcome.exit_code == 2);
+    CHECK(outcome.err.size() > 10);
+    CHECK(outcome.err.size() < 200);
+  }
+}
+
+TEST_CASE_FIXTURE(Scene, "chat: output that nobody can take ends the program") {
+  (void)Run(ChatCommand(*this, "bert"), "/to anna\nhello\n");
+  std::string command;
+  for (const std::string& word : ChatCommand(*this, "anna", {"--follow"})) {
+    command += "'" + word + "' ";
+  }
+  const Outcome full = Run({"/bin/sh", "-c", command + "> /dev/full"});
+  CHECK(full.exit_code == 1);
+  CHECK(full.err.find("standard output cannot be written") != std::string::npos);
+}
+
 TEST_CASE_FIXTURE(
     Scene, "chat: killed in the middle of sending, what it had taken arrives once and in order") {
   (void)Run(ChatCommand(*this, "anna"), "/to bert\n");

@@ -1,6 +1,7 @@
 #include <string>
 #include <vector>
 
+#include "client-sdk/chat/line_cutter.h"
 #include "client-sdk/chat/line_editor.h"
 #include "client-sdk/chat/words.h"
 
@@ -14,11 +15,13 @@ struct Typing {
   LineEditor editor;
   std::vector<std::string> lines;
   int ends = 0;
+  int refused = 0;
 
   void Type(const std::string& keys) {
     editor.Feed(keys, [this](LineEditor::Outcome outcome) {
       if (outcome == LineEditor::Outcome::kSubmitted) lines.push_back(editor.Take());
       if (outcome == LineEditor::Outcome::kEnd) ++ends;
+      if (outcome == LineEditor::Outcome::kFull) ++refused;
     });
   }
   std::string Line() {
@@ -87,6 +90,19 @@ TEST_CASE_FIXTURE(Typing, "pasted lines are one message, also when the paste is 
   CHECK(Line() == "see: one\ntwo x!");
 }
 
+TEST_CASE_FIXTURE(Typing, "a paste that is too long is left out whole, and that is said once") {
+  Type("ab\x1b[200~");
+  for (int i = 0; i < 100; ++i) Type(std::string(1000, 'x'));
+  Type("\x1b[201~");
+  CHECK(refused == 1);
+  CHECK(Line() == "ab");
+  Type("\x1b[200~" + std::string(LineEditor::kMaxBytes, 'y') + "\x1b[201~");
+  CHECK(refused == 1);
+  Type("z");
+  CHECK(refused == 2);
+  CHECK(Line() == std::string(LineEditor::kMaxBytes, 'y'));
+}
+
 TEST_CASE_FIXTURE(Typing, "earlier lines come back, and the one begun is kept") {
   Type("first\rsecond\rdra");
   Type("\x1b[A\x1b[A\x1b[A");
@@ -117,6 +133,33 @@ TEST_CASE_FIXTURE(Typing, "a line wider than the terminal shows the part around 
   Type("\x01");
   CHECK(editor.Draw(10).cursor_column == 0);
   CHECK(editor.Draw(10).text == std::string(9, 'x'));
+}
+
+TEST_CASE("an excerpt is one harmless line and says where it was cut") {
+  CHECK(Excerpt("short") == "short");
+  CHECK(Excerpt("abcdef", 6) == "abcdef");
+  CHECK(Excerpt("abcdefg", 6) == "abcdef...");
+  CHECK(Excerpt("a\x1b[2Jb").find('\x1b') == std::string::npos);
+  CHECK(Excerpt("a\nb").find('\n') == std::string::npos);
+  CHECK(Excerpt(std::string(10 << 20, 'x')).size() == 63);
+}
+
+TEST_CASE("a pipe is cut into lines wherever its bytes were cut, one too long stays recognizable") {
+  std::vector<std::string> lines;
+  const auto keep = [&lines](std::string line) { lines.push_back(std::move(line)); };
+  LineCutter cutter;
+  const std::string input = "one\r\n\ntwo\nla";
+  for (const char c : input) cutter.Feed({&c, 1}, keep);
+  cutter.Feed("st", keep);
+  cutter.End(keep);
+  CHECK(lines == std::vector<std::string>{"one", "", "two", "last"});
+
+  lines.clear();
+  for (int i = 0; i < 50; ++i) cutter.Feed(std::string(64 << 10, 'x'), keep);
+  cutter.Feed("\nnext\n", keep);
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[0].size() == LineCutter::kMaxBytes + 1);
+  CHECK(lines[1] == "next");
 }
 
 TEST_CASE("fields stay in their line") {
