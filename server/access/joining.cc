@@ -27,17 +27,16 @@ base::Error BadCredentials() {
 }
 
 // Credentials are good: effects are heard from here on, then the user's shard opens the session.
-void Join(Session& session, std::unique_ptr<Joining> joining) {
-  const uint16_t command = joining->command;
-  const uint32_t request_id = joining->request_id;
+void Join(Session& session) {
+  const Joining& joining = *session.joining();
   model::OpenSession open;
-  open.user = joining->token.user;
-  open.device = joining->token.device;
-  open.device_class = joining->device_class;
-  open.token_number = joining->token.number;
-  session.BeginJoining(std::move(joining));
-  session.Submit(command, request_id, session.desk().services().router.ShardOf(open.user),
-                 std::move(open));
+  open.user = joining.token.user;
+  open.device = joining.token.device;
+  open.device_class = joining.device_class;
+  open.token_number = joining.token.number;
+  session.BeginJoining();
+  session.Submit(joining.command, joining.request_id,
+                 session.desk().services().router.ShardOf(open.user), std::move(open));
 }
 
 // What may have happened to the session while it was opened.
@@ -151,18 +150,16 @@ void Login(Session& session, const proto::Frame& frame) {
     if (!good) return BadCredentials();
     return (*found)->id;
   };
-  // The closure is copied with the pool's task; a plain pointer keeps it copyable.
-  const auto shared = std::make_shared<std::unique_ptr<Joining>>(std::move(joining));
-  session.OnPool(services.hashers, frame.header.command, frame.header.request_id, verify,
-                 [shared](Session& it, base::Result<model::UserId> verified) {
-                   if (!verified) {
-                     it.Refuse((*shared)->command, (*shared)->request_id, verified.error());
-                     it.Misused();
-                     return;
-                   }
-                   (*shared)->token.user = *verified;
-                   Join(it, std::move(*shared));
-                 });
+  const auto verified = [](Session& it, base::Result<model::UserId> who) {
+    if (it.joining() == nullptr) return;  // too late
+    if (!who) return it.FailJoining(who.error());
+    it.joining()->token.user = *who;
+    Join(it);
+  };
+  if (session.OnPool(services.hashers, frame.header.command, frame.header.request_id, verify,
+                     verified)) {
+    session.BeginLogin(std::move(joining));
+  }
 }
 
 void LoginToken(Session& session, const proto::Frame& frame) {
@@ -186,10 +183,12 @@ void LoginToken(Session& session, const proto::Frame& frame) {
   joining->command = frame.header.command;
   joining->request_id = frame.header.request_id;
   joining->token = *token;
-  Join(session, std::move(joining));
+  session.BeginLogin(std::move(joining));
+  Join(session);
 }
 
 void SessionOpened(Session& session, uint16_t command, uint32_t request_id, model::Reply reply) {
+  if (session.joining() == nullptr) return;  // too late
   if (!reply) {
     session.FailJoining(reply.error());
     return;

@@ -1,6 +1,7 @@
 #include "access/session.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "access/joining.h"
 #include "base/log.h"
@@ -12,6 +13,7 @@ namespace {
 
 constexpr int kMaxMistakes = 5;  // before login
 constexpr int64_t kConfirmEveryMs = 60'000;
+constexpr int64_t kLookForPeerMs = 1000;  // while its login is under way
 
 v1::EndReason ToWire(model::EndReason why) {
   switch (why) {
@@ -31,9 +33,13 @@ v1::EndReason ToWire(model::EndReason why) {
 static_assert(sizeof(Session) <= 320);
 
 Session::Session(Desk& desk, net::Connection& connection)
-    : desk_(desk), connection_(connection), name_(desk.Enter(*this)), heard_ms_(desk.now_ms()) {
+    : desk_(desk),
+      connection_(connection),
+      name_(desk.Enter(*this)),
+      heard_ms_(desk.now_ms()),
+      login_by_ms_(heard_ms_ + desk_.limits().hello_timeout_ms) {
   timer_.on_fire = [this] { OnTimer(); };
-  ArmAt(heard_ms_ + desk_.limits().hello_timeout_ms);
+  ArmAt(login_by_ms_);
 }
 
 Session::~Session() = default;
@@ -118,6 +124,7 @@ void Session::OnFrameTooLarge(net::Connection&, const proto::FrameHeader& header
 
 void Session::OnClosed(net::Connection&, net::CloseReason) {
   if (online() && !desk_.draining()) ConfirmNow();
+  DropJob();
   StopHearing();
   state_ = State::kEnding;
   desk_.Leave(name_);
@@ -200,11 +207,16 @@ void Session::Release() {
 void Session::Greet() {
   state_ = State::kGreeted;
   desk_.loop().timers().Disarm(timer_);
-  ArmAt(desk_.now_ms() + desk_.limits().login_timeout_ms);
+  login_by_ms_ = desk_.now_ms() + desk_.limits().login_timeout_ms;
+  ArmAt(login_by_ms_);
 }
 
-void Session::BeginJoining(std::unique_ptr<Joining> joining) {
+void Session::BeginLogin(std::unique_ptr<Joining> joining) {
   joining_ = std::move(joining);
+  ArmAt(std::min(desk_.now_ms() + kLookForPeerMs, login_by_ms_));
+}
+
+void Session::BeginJoining() {
   user_ = joining_->token.user;
   device_ = joining_->token.device;
   state_ = State::kJoining;
@@ -217,9 +229,9 @@ void Session::FailJoining(const base::Error& error) {
   Refuse(joining_->command, joining_->request_id, error);
   StopHearing();
   joining_.reset();
+  if (state_ == State::kJoining) Release();
   state_ = State::kGreeted;
   Misused();
-  Release();
 }
 
 void Session::BecomeOnline() {
@@ -267,6 +279,7 @@ void Session::End(v1::EndReason reason, int64_t retry_after_ms) {
 }
 
 void Session::CloseAfterAnswer() {
+  DropJob();
   StopHearing();
   state_ = State::kEnding;
   desk_.loop().timers().Disarm(timer_);
@@ -290,6 +303,10 @@ void Session::FinishDraining() {
   const int64_t spread_ms = desk_.drain_spread_ms();
   const auto part = static_cast<int64_t>(name_ * 2'654'435'761u % 1024);
   End(v1::END_DRAINING, spread_ms * part / 1024);
+}
+
+void Session::DropJob() {
+  if (job_ != 0) pool_->Cancel(std::exchange(job_, 0));
 }
 
 void Session::StopHearing() {
@@ -342,9 +359,7 @@ void Session::OnTimer() {
     case State::kNew:
     case State::kGreeted:
     case State::kJoining:
-      LOG_DEBUG("login_timeout peer={}", connection_.peer());
-      connection_.Close(true);
-      return;
+      return OnLoginTimer();
     case State::kEnding:
       connection_.Close(false);
       return;
@@ -358,6 +373,24 @@ void Session::OnTimer() {
   // One timer for all: it may have fired for a sign of life that came since, or for a lost notify.
   ArmAt(heard_ms_ + desk_.limits().idle_timeout_ms);
   Tell();
+}
+
+void Session::OnLoginTimer() {
+  // The connection is held, so its end is not read; hashing a password nobody waits for would only
+  // hold up the others.
+  if (joining_ != nullptr && connection_.PeerGone()) return connection_.Close(false);
+  const int64_t now_ms = desk_.now_ms();
+  if (now_ms < login_by_ms_) {
+    return ArmAt(joining_ == nullptr ? login_by_ms_
+                                     : std::min(now_ms + kLookForPeerMs, login_by_ms_));
+  }
+  LOG_DEBUG("login_timeout peer={}", connection_.peer());
+  if (joining_ == nullptr) return connection_.Close(true);
+  base::Error late = desk_.services().admission.Busy();
+  late.text = "the server did not come to this login in time: connect again after the pause";
+  Refuse(joining_->command, joining_->request_id, late);
+  joining_.reset();
+  CloseAfterAnswer();
 }
 
 }  // namespace hongyan::access

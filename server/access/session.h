@@ -56,10 +56,10 @@ class Session final : public net::ConnectionHandler {
   void Submit(uint16_t command, uint32_t request_id, model::ShardId shard, model::CommandBody body);
 
   // Runs work() on `pool` while the connection is held, then finish(session, result) here if the
-  // session still lives. work must not touch the session. Where the pool is full the request is
-  // refused as BUSY.
+  // session still lives; if it ends while the work is queued, that is dropped. work must not touch
+  // the session. False: the pool is full, and the request was refused as BUSY.
   template <class Work, class Finish>
-  void OnPool(base::WorkerPool& pool, uint16_t command, uint32_t request_id, Work work,
+  bool OnPool(base::WorkerPool& pool, uint16_t command, uint32_t request_id, Work work,
               Finish finish);
 
   // Desk only: a reply to what was submitted has been handled.
@@ -69,8 +69,11 @@ class Session final : public net::ConnectionHandler {
 
   // Desk and joining.cc: see the states below.
   void Greet();
-  void BeginJoining(std::unique_ptr<Joining> joining);
-  Joining* joining() { return joining_.get(); }
+  // A login is under way, until it has failed or made the session online; the login timeout and the
+  // peer's going end it.
+  void BeginLogin(std::unique_ptr<Joining> joining);
+  void BeginJoining();
+  Joining* joining() { return joining_.get(); }  // null: no login is under way
   void FailJoining(const base::Error& error);
   void BecomeOnline();
   // A mistake before login; after a few of them the connection is closed.
@@ -102,8 +105,8 @@ class Session final : public net::ConnectionHandler {
  private:
   enum class State : uint8_t {
     kNew,      // waits for Hello
-    kGreeted,  // waits for a login
-    kJoining,  // credentials are good or being looked at; effects are heard already
+    kGreeted,  // waits for a login, or for the password's hash
+    kJoining,  // credentials are good; effects are heard already
     kOnline,
     kEnding,  // told to go; only waits for the connection to close
   };
@@ -113,6 +116,8 @@ class Session final : public net::ConnectionHandler {
   void Release();
   void FinishDraining();
   void StopHearing();
+  void DropJob();
+  void OnLoginTimer();
   void ArmAt(int64_t due_ms);
   void OnTimer();
   void ConfirmNow();
@@ -129,6 +134,9 @@ class Session final : public net::ConnectionHandler {
   int64_t confirmed_at_ms_ = 0;
   int64_t heard_ms_;  // last sign of life
   int64_t timer_ms_ = 0;
+  int64_t login_by_ms_;
+  base::WorkerPool* pool_ = nullptr;  // that of the job
+  uint64_t job_ = 0;                  // queued or under way there; 0 = none
   std::unique_ptr<Joining> joining_;
   net::TimerNode timer_;
   uint8_t in_flight_ = 0;
@@ -140,24 +148,30 @@ class Session final : public net::ConnectionHandler {
 };
 
 template <class Work, class Finish>
-void Session::OnPool(base::WorkerPool& pool, uint16_t command, uint32_t request_id, Work work,
+bool Session::OnPool(base::WorkerPool& pool, uint16_t command, uint32_t request_id, Work work,
                      Finish finish) {
   Hold();
   Desk* const desk = &desk_;
   const uint64_t name = name_;
-  const bool taken =
+  const uint64_t job =
       pool.Submit([desk, name, work = std::move(work), finish = std::move(finish)]() mutable {
         desk->loop().Post([desk, name, finish = std::move(finish), result = work()]() mutable {
           Session* session = desk->FindSession(name);
           if (session == nullptr) return;
+          session->job_ = 0;
           finish(*session, std::move(result));
           session = desk->FindSession(name);
           if (session != nullptr) session->Release();
         });
       });
-  if (taken) return;
-  Refuse(command, request_id, desk_.services().admission.Busy());
-  Release();
+  if (job == 0) {
+    Refuse(command, request_id, desk_.services().admission.Busy());
+    Release();
+    return false;
+  }
+  pool_ = &pool;
+  job_ = job;
+  return true;
 }
 
 }  // namespace hongyan::access

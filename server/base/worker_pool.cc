@@ -16,18 +16,26 @@ WorkerPool::WorkerPool(std::string name, int threads, size_t max_queued)
 
 WorkerPool::~WorkerPool() { Stop(); }
 
-bool WorkerPool::Submit(std::function<void()> task) {
+uint64_t WorkerPool::Submit(std::function<void()> task) {
+  uint64_t name = 0;
   {
     const std::lock_guard lock(mutex_);
-    if (stopping_ || queue_.size() >= max_queued_) return false;
-    queue_.push_back(std::move(task));
+    if (stopping_ || queue_.size() >= max_queued_) return 0;
+    name = ++last_name_;
+    queue_.emplace_hint(queue_.end(), name, std::move(task));
   }
   wake_.notify_one();
-  return true;
+  return name;
+}
+
+void WorkerPool::Cancel(uint64_t task) {
+  decltype(queue_)::node_type dropped;  // what it holds goes after the lock
+  const std::lock_guard lock(mutex_);
+  dropped = queue_.extract(task);
 }
 
 void WorkerPool::Stop() {
-  std::deque<std::function<void()>> dropped;  // what tasks hold goes after the lock
+  decltype(queue_) dropped;  // what tasks hold goes after the lock
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -50,8 +58,8 @@ void WorkerPool::Work() {
   while (true) {
     wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
     if (queue_.empty()) return;
-    std::function<void()> task = std::move(queue_.front());
-    queue_.pop_front();
+    std::function<void()> task = std::move(queue_.begin()->second);
+    queue_.erase(queue_.begin());
     lock.unlock();
     task();
     task = nullptr;  // what it holds goes before the next is waited for

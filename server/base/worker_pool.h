@@ -1,8 +1,9 @@
 #pragma once
 
 #include <condition_variable>
-#include <deque>
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -20,8 +21,12 @@ class WorkerPool {
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
-  // False: the queue is full or the pool is stopped; the task was not taken and will not run.
-  [[nodiscard]] bool Submit(std::function<void()> task);
+  // The name of the task for Cancel. 0: the queue is full or the pool is stopped; the task was not
+  // taken and will not run.
+  [[nodiscard]] uint64_t Submit(std::function<void()> task);
+
+  // Nobody waits for this task any more: it is dropped if it has not begun.
+  void Cancel(uint64_t task);
 
   // Finishes what runs and drops what is queued, then joins: at an end nobody waits for it any
   // more, and a flood of queued passwords would hold the end up. Not from a worker.
@@ -38,7 +43,8 @@ class WorkerPool {
   const size_t max_queued_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<std::function<void()>> queue_;
+  std::map<uint64_t, std::function<void()>> queue_;  // by name: the order they came in
+  uint64_t last_name_ = 0;
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };

@@ -1,5 +1,6 @@
 #include "net/connection.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -322,6 +323,13 @@ void Connection::Close(bool flush) {
   } else {
     impl_.CloseNow(CloseReason::kClosedByUs);
   }
+}
+
+bool Connection::PeerGone() const {
+  uv_os_fd_t fd;
+  if (uv_fileno(&impl_.handle, &fd) != 0) return true;
+  pollfd ask{fd, POLLRDHUP, 0};
+  return ::poll(&ask, 1, 0) > 0;
 }
 
 void Connection::LoggedIn() { impl_.seat.LogIn(); }

@@ -69,10 +69,14 @@ class Connection {
   // frame), the socket is not read (back-pressure). Reading goes on when no purpose pauses it;
   // frames held come first, later in the turn, not from within ResumeReading. Pausing twice
   // for one purpose is the same as once. While paused, the peer's going is not noticed unless
-  // something is sent.
+  // something is sent, or PeerGone is asked.
   enum class Pause : uint8_t { kInFlight = 1, kHandler = 2 };
   void PauseReading(Pause purpose);
   void ResumeReading(Pause purpose);
+
+  // The peer has closed (its sending side at least), or reset: to ask while reading is paused. A
+  // system call.
+  bool PeerGone() const;
 
   // flush: sends what is queued, then closes, at the latest after the stall time; the peer is given
   // a second to close first, so that a reset does not destroy what was sent. Else at once. No frame

@@ -1,4 +1,6 @@
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "raw_client.h"
 #include "tests/doctest_last.h"
@@ -149,6 +151,51 @@ TEST_CASE_FIXTURE(ServerWithAnna, "a token belongs to its device, and must be wh
   CHECK(thief.LogInByToken(broken, Device(1)).error.reason() == v1::BAD_CREDENTIALS);
   CHECK(thief.LogInByToken("", Device(1)).error.reason() == v1::BAD_CREDENTIALS);
   CHECK(client.Heartbeat() == 0);  // and the true session goes on
+}
+
+// More passwords than are hashed before a login must be through.
+constexpr int kFlood = 250;
+
+std::unique_ptr<RawClient> TryPassword(const SpawnedServer& server, const std::string& name,
+                                       const std::string& password) {
+  auto client = std::make_unique<RawClient>(server);
+  client->Hello();
+  v1::Login login;
+  login.set_user_name(name);
+  login.set_password(password);
+  login.set_device_id(Device(1));
+  client->Send(v1::LOGIN, login);
+  return client;
+}
+
+TEST_CASE("a login that is not reached in time is told so, with a pause, before it is closed") {
+  SpawnedServer server(
+      "[limits]\nlogin_timeout_s = 1\n[login]\nper_address_burst = 1000\nper_user_burst = 1000\n");
+  std::vector<std::unique_ptr<RawClient>> flood;
+  for (int i = 0; i < kFlood; ++i) flood.push_back(TryPassword(server, "nobody", "guess"));
+  int late = 0;
+  for (auto& client : flood) {
+    const auto frame = client->Next();
+    REQUIRE(frame.has_value());
+    const auto answer = RawClient::Decode<v1::LoginReply>(*frame);
+    REQUIRE_FALSE(answer.ok);
+    if (answer.error.reason() == v1::BAD_CREDENTIALS) continue;
+    ++late;
+    CHECK(answer.error.reason() == v1::BUSY);
+    CHECK(answer.error.retry_after_ms() > 0);
+    CHECK(client->ClosedByServer());
+  }
+  CHECK(late > 0);
+}
+
+TEST_CASE("passwords of connections that have gone are not hashed while others wait") {
+  SpawnedServer server(
+      "[limits]\nlogin_timeout_s = 4\n[login]\nper_address_burst = 1000\nper_user_burst = 1000\n");
+  server.AdminOk({"user", "add", "anna", "--password-file", "-"}, "right\n");
+  for (int i = 0; i < kFlood; ++i) TryPassword(server, "nobody", "guess").reset();
+  const auto frame = TryPassword(server, "anna", "right")->Next();
+  REQUIRE(frame.has_value());
+  CHECK(RawClient::Decode<v1::LoginReply>(*frame).ok);
 }
 
 }  // namespace
