@@ -11,6 +11,11 @@
 namespace hongyan::admin {
 namespace {
 
+// A connection holds a thread until it has asked, so those that never ask must not have it for
+// long.
+constexpr const char* kThreads = "4";
+constexpr const char* kRequestTimeoutMs = "2000";
+
 // key="value",key="value"
 std::vector<prometheus::ClientMetric::Label> ReadLabels(const std::string& text) {
   std::vector<prometheus::ClientMetric::Label> labels;
@@ -57,7 +62,9 @@ class Collector final : public prometheus::Collectable {
 
 struct Exposition::Impl {
   Impl(const std::string& address, Stats stats)
-      : collector(std::make_shared<Collector>(std::move(stats))), exposer(address, 1) {
+      : collector(std::make_shared<Collector>(std::move(stats))),
+        exposer({"listening_ports", address, "num_threads", kThreads, "request_timeout_ms",
+                 kRequestTimeoutMs}) {
     exposer.RegisterCollectable(collector);
   }
   std::shared_ptr<Collector> collector;

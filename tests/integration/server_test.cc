@@ -2,7 +2,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "raw_client.h"
 #include "tests/doctest_last.h"
@@ -123,6 +125,19 @@ TEST_CASE("figures for Prometheus are served where the configuration says so") {
   const std::string page = scraper.ReadToEnd();
   CHECK(page.find("# TYPE hongyan_sessions gauge\nhongyan_sessions 0") != std::string::npos);
   CHECK(page.find("hongyan_channel_backlog_items{channel=\"0-1\"} 0") != std::string::npos);
+}
+
+TEST_CASE("connections that say nothing keep nobody from the figures") {
+  SpawnedServer probe;
+  const int port = probe.port();
+  probe.Terminate();
+  CHECK(probe.Wait() == 0);
+  SpawnedServer server("[metrics]\nlisten = \"127.0.0.1:" + std::to_string(port) + "\"\n");
+  std::vector<std::unique_ptr<RawClient>> silent;
+  for (int i = 0; i < 6; ++i) silent.push_back(std::make_unique<RawClient>(port));
+  RawClient scraper(port);
+  scraper.SendBytes("GET /metrics HTTP/1.0\r\n\r\n");
+  CHECK(scraper.ReadToEnd().find("hongyan_sessions 0") != std::string::npos);
 }
 
 }  // namespace
