@@ -6,18 +6,27 @@
 #include "hongyan/v1/command.pb.h"
 #include "hongyan/v1/error.pb.h"
 #include "model/reason.h"
+#include "net/timer_wheel.h"
 
 namespace hongyan::admin {
 namespace {
 
 constexpr int kErrandsAtOnce = 16;  // of one connection; then it is not read
+// Who neither asks nor waits for so long is closed: silent connections keep other administrators
+// out. The tools connect again by themselves, or have ended by then.
+constexpr int64_t kIdleMs = 5000;
 
 // One administrator's connection.
 class Counter final : public net::ConnectionHandler {
  public:
-  explicit Counter(Service& service) : service_(service) {}
+  Counter(Service& service, net::Connection& connection)
+      : service_(service), connection_(connection), heard_ms_(connection.loop().now_ms()) {
+    idle_.on_fire = [this] { OnIdle(); };
+    connection.loop().timers().Arm(idle_, kIdleMs);
+  }
 
   void OnFrame(net::Connection& connection, const proto::Frame& frame) override {
+    heard_ms_ = connection.loop().now_ms();
     auto errand =
         std::make_shared<Errand>(connection.loop(), connection.id(), frame.header.request_id);
     v1::AdminRequest request;
@@ -50,14 +59,28 @@ class Counter final : public net::ConnectionHandler {
               loop->Post([loop, id, errand = std::move(errand)] {
                 net::Connection* const there = loop->Find(id);
                 if (there == nullptr) return;
-                if (static_cast<Counter&>(there->handler()).under_way_-- == kErrandsAtOnce) {
-                  there->ResumeReading(net::Connection::Pause::kInFlight);
-                }
+                static_cast<Counter&>(there->handler()).OneDone();
               });
             }};
   }
 
+  void OneDone() {
+    heard_ms_ = connection_.loop().now_ms();
+    if (under_way_-- == kErrandsAtOnce) {
+      connection_.ResumeReading(net::Connection::Pause::kInFlight);
+    }
+  }
+
+  void OnIdle() {
+    const int64_t idle_ms = connection_.loop().now_ms() - heard_ms_;
+    if (under_way_ == 0 && idle_ms >= kIdleMs) return connection_.Close(true);
+    connection_.loop().timers().Arm(idle_, under_way_ > 0 ? kIdleMs : kIdleMs - idle_ms);
+  }
+
   Service& service_;
+  net::Connection& connection_;
+  net::TimerNode idle_;
+  int64_t heard_ms_;
   int under_way_ = 0;
 };
 
@@ -108,7 +131,7 @@ Service::Service(access::FrontDoor& door, access::Desk& desk, storage::MessageSt
 net::Listener::Factory Service::factory() {
   return [this](net::Connection& connection) -> std::unique_ptr<net::ConnectionHandler> {
     connection.LoggedIn();
-    return std::make_unique<Counter>(*this);
+    return std::make_unique<Counter>(*this, connection);
   };
 }
 

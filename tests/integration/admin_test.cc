@@ -1,5 +1,10 @@
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "raw_client.h"
 #include "tests/doctest_last.h"
@@ -144,6 +149,21 @@ TEST_CASE("figures and channels are shown, for people and for programs") {
   const Outcome wrong = server.Admin({"channel", "retry", "0", "99"});
   CHECK(wrong.exit_code == 1);
   CHECK(wrong.err.find("numbered from 0 to 3") != std::string::npos);
+}
+
+TEST_CASE("connections that say nothing keep no administrator out for long") {
+  SpawnedServer server;
+  std::vector<int> silent;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  (server.data() + "/admin.sock").copy(address.sun_path, sizeof address.sun_path - 1);
+  for (int i = 0; i < 64; ++i) {
+    silent.push_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    REQUIRE(::connect(silent.back(), reinterpret_cast<const sockaddr*>(&address), sizeof address) ==
+            0);
+  }
+  CHECK(server.Admin({"stats"}).exit_code == 0);
+  for (const int fd : silent) ::close(fd);
 }
 
 TEST_CASE("hongyan-admin says what to do when it cannot do it") {
