@@ -7,11 +7,14 @@
 #include <cctype>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <optional>
-#include <sstream>
 #include <string_view>
 #include <vector>
+
+#include "net/address.h"
 
 namespace hongyan {
 namespace {
@@ -168,11 +171,14 @@ base::Result<void> Read(const toml::table& table, const std::string& prefix,
         return Wrong(where + name + " must be " + Expected(*known));
       continue;
     }
-    const bool section =
-        node.is_table() && std::any_of(kKeys.begin(), kKeys.end(), [&name](const Key& key) {
-          return key.name.starts_with(name + ".");
-        });
+    const bool section = std::any_of(kKeys.begin(), kKeys.end(), [&name](const Key& key) {
+      return key.name.starts_with(name + ".");
+    });
     if (!section) return Wrong(where + "unknown key '" + name + "'" + Nearest(name));
+    if (!node.is_table()) {
+      return Wrong(where + name + " is a section, not a value: write [" + name +
+                   "] on a line of its own, and its keys below it");
+    }
     if (auto read = Read(*node.as_table(), name + ".", file, config); !read.ok()) return read;
   }
   return {};
@@ -186,8 +192,16 @@ base::Result<void> CheckTogether(const Config& config, const std::string& file) 
   for (const auto& [key, value] :
        {std::pair("listen", config.listen), std::pair("metrics.listen", config.metrics.listen)}) {
     if (value.empty() && std::string_view(key) != "listen") continue;
-    if (value.find(':') == std::string::npos) {
-      return Wrong(file + ": " + key + " must be \"host:port\", e.g. \"127.0.0.1:7460\"");
+    if (auto good = net::CheckAddress(value); !good.ok()) {
+      return Wrong(file + ": " + key + ": " + good.error().text);
+    }
+  }
+  if (config.metrics.listen.starts_with("unix:")) {
+    return Wrong(file + ": metrics.listen must be \"host:port\", e.g. \"127.0.0.1:9460\"");
+  }
+  if (!config.admin.empty()) {
+    if (auto good = AdminSocket(config, ""); !good.ok()) {
+      return Wrong(file + ": admin: " + good.error().text);
     }
   }
   // A body travels in one frame, with some bytes around it.
@@ -213,16 +227,27 @@ base::Result<Config> ParseConfig(const std::string& text, const std::string& nam
 }
 
 base::Result<Config> LoadConfig(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) {
-    // An empty file fails the extraction too; it is a valid configuration.
-    if (file.is_open() && file.peek() == std::ifstream::traits_type::eof())
-      return ParseConfig("", path);
-    return Wrong("cannot read the configuration " + path + ": " + std::strerror(errno) +
+  const auto cannot = [&path](const std::string& why) {
+    return Wrong("cannot read the configuration \"" + path + "\": " + why +
                  "; give an existing file to --config, or leave it out for the defaults");
+  };
+  std::error_code unknown;
+  if (std::filesystem::is_directory(path, unknown)) return cannot("it is a directory");
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return cannot(std::strerror(errno));
+  // An empty file is a valid configuration; only a read that fails is none.
+  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  if (file.bad()) return cannot("it cannot be read to its end");
+  return ParseConfig(text, path);
+}
+
+base::Result<std::string> AdminSocket(const Config& config, const std::string& data) {
+  const std::string path = config.admin.empty() ? data + "/admin.sock" : config.admin;
+  if (auto good = net::CheckAddress("unix:" + path); !good.ok()) {
+    return Wrong(good.error().text +
+                 (config.admin.empty() ? ", by a shorter --data or by the key admin" : ""));
   }
-  return ParseConfig(text.str(), path);
+  return path;
 }
 
 int ConfigKeys() { return static_cast<int>(kKeys.size()); }

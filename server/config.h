@@ -66,6 +66,10 @@ base::Result<Config> LoadConfig(const std::string& path);
 // The same from text; `name` stands for the file in errors.
 base::Result<Config> ParseConfig(const std::string& text, const std::string& name);
 
+// Where the administrator's socket is, with this data directory. The error, where a path is no path
+// for a socket, says what to set.
+base::Result<std::string> AdminSocket(const Config& config, const std::string& data);
+
 // How many keys there are.
 int ConfigKeys();
 

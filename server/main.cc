@@ -50,9 +50,11 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : kUsage;
   }
 
-  auto config =
-      config_path.empty() ? hongyan::ParseConfig("", "defaults") : hongyan::LoadConfig(config_path);
+  auto config = app.count("--config") == 0 ? hongyan::ParseConfig("", "defaults")
+                                           : hongyan::LoadConfig(config_path);
   if (!config) return Complain(kUsage, config.error().text);
+  auto admin_socket = hongyan::AdminSocket(*config, data);
+  if (!admin_socket) return Complain(kUsage, admin_socket.error().text);
   if (check_only) {
     std::printf("the configuration is good\n");
     return 0;
@@ -60,7 +62,7 @@ int main(int argc, char** argv) {
   hongyan::base::InitLog(config->log.level);
   // What a peer sends wrongly is answered to the peer; it must not be able to fill our log.
   google::protobuf::SetLogHandler(nullptr);
-  auto server = hongyan::Server::Open(*config, data);
+  auto server = hongyan::Server::Open(*config, data, *admin_socket);
   if (!server) return Complain(kFailed, server.error().text);
   // Scripts wait for this line.
   LOG_INFO("ready listen={} admin={} pid={}", (*server)->listen_address(),

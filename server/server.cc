@@ -25,7 +25,7 @@ constexpr size_t kAdminFrameBytes = 16 << 20;
 constexpr int kReaderThreads = 2;
 constexpr size_t kQueuedReads = 20'000;   // every client of a restarted server asks for its head
 constexpr size_t kQueuedPasswords = 256;  // some seconds of hashing
-constexpr int64_t kWatchMs = 1000;  // the window of the executors' figure
+constexpr int64_t kWatchMs = 1000;        // the window of the executors' figure
 
 // Raises the soft limit to the hard one; the answer is what counts then.
 size_t RaiseDescriptorLimit() {
@@ -97,7 +97,8 @@ access::Limits LimitsOf(const Config::Limits& limits) {
 
 }  // namespace
 
-base::Result<std::unique_ptr<Server>> Server::Open(const Config& config, const std::string& data) {
+base::Result<std::unique_ptr<Server>> Server::Open(const Config& config, const std::string& data,
+                                                   const std::string& admin_socket) {
   if (auto made = MakeDataDirectory(data); !made) return made.error();
   auto max_connections = MaxConnections(config);
   if (!max_connections) return max_connections.error();
@@ -113,8 +114,7 @@ base::Result<std::unique_ptr<Server>> Server::Open(const Config& config, const s
   if (!store) return store.error();
   std::unique_ptr<Server> server(
       new Server(config, std::move(clock), std::move(store).value(), *max_connections));
-  const std::string admin = config.admin.empty() ? data + "/admin.sock" : config.admin;
-  if (auto started = server->Start(admin); !started) return started.error();
+  if (auto started = server->Start(admin_socket); !started) return started.error();
   return server;
 }
 

@@ -38,7 +38,8 @@ namespace hongyan {
 class Server {
  public:
   // Opens the store, starts the threads and listens. The Error is a sentence for the operator.
-  static base::Result<std::unique_ptr<Server>> Open(const Config& config, const std::string& data);
+  static base::Result<std::unique_ptr<Server>> Open(const Config& config, const std::string& data,
+                                                    const std::string& admin_socket);
   ~Server();
 
   // Serves until SIGTERM or SIGINT, then drains: answers what is in flight, tells clients to come

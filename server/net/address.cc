@@ -16,13 +16,19 @@ constexpr size_t kUnixPathMax = sizeof(sockaddr_un::sun_path) - 1;
 
 base::Error Wrong(std::string text) { return {base::Code::kInvalidArgument, std::move(text)}; }
 
-base::Result<SocketAddress> ParseUnix(const std::string& path) {
+base::Result<void> CheckUnixPath(const std::string& path) {
   if (path.empty()) return Wrong("unix: needs a path, as in unix:/run/hongyan/admin.sock");
+  if (path.find('\0') != std::string::npos) return Wrong("a socket path has no NUL bytes");
   if (path.size() > kUnixPathMax) {
     return Wrong("the socket path " + path + " has " + std::to_string(path.size()) +
                  " bytes, the system allows " + std::to_string(kUnixPathMax) +
                  "; choose a shorter one");
   }
+  return {};
+}
+
+base::Result<SocketAddress> ParseUnix(const std::string& path) {
+  if (auto good = CheckUnixPath(path); !good.ok()) return good.error();
   SocketAddress address;
   auto* un = reinterpret_cast<sockaddr_un*>(&address.storage);
   un->sun_family = AF_UNIX;
@@ -38,22 +44,62 @@ bool IsPort(const std::string& text) {
          std::stoi(text) <= 65535;
 }
 
+// An IPv6 address (perhaps with a scope), an IPv4 address, or what may be a name.
+bool IsHost(const std::string& host, bool in_brackets) {
+  in6_addr v6;
+  if (in_brackets) return inet_pton(AF_INET6, host.substr(0, host.find('%')).c_str(), &v6) == 1;
+  constexpr std::string_view kLetters =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+  if (host.empty() || host.find_first_not_of(kLetters) != std::string::npos) return false;
+  in_addr v4;
+  const bool numeric = host.find_first_not_of("0123456789.") == std::string::npos;
+  return !numeric || inet_aton(host.c_str(), &v4) == 1;
+}
+
+struct HostPort {
+  std::string host;
+  std::string port;
+};
+
+base::Result<HostPort> Split(const std::string& text) {
+  // What is wrong may not be fit to be shown.
+  const auto shown = [&text] {
+    std::string out;
+    for (const char c : text.substr(0, 100)) out += c >= ' ' && c <= '~' ? c : '?';
+    return '"' + out + '"';
+  };
+  const size_t colon = text.rfind(':');
+  HostPort parts;
+  parts.port = colon == std::string::npos ? "" : text.substr(colon + 1);
+  parts.host = colon == std::string::npos ? "" : text.substr(0, colon);
+  const bool in_brackets = parts.host.starts_with('[') && parts.host.ends_with(']');
+  if (in_brackets) {
+    parts.host = parts.host.substr(1, parts.host.size() - 2);
+  } else if (parts.host.find(':') != std::string::npos) {
+    return Wrong("the address " + shown() +
+                 " is ambiguous; write IPv6 in brackets, as in [::1]:7000");
+  }
+  if (!IsHost(parts.host, in_brackets) || !IsPort(parts.port)) {
+    return Wrong("cannot read the address " + shown() +
+                 "; write host:port with a port up to 65535, as in 127.0.0.1:7000 or [::]:7000, "
+                 "or unix:/path");
+  }
+  return parts;
+}
+
 }  // namespace
+
+base::Result<void> CheckAddress(const std::string& text) {
+  if (text.starts_with("unix:")) return CheckUnixPath(text.substr(5));
+  if (auto parts = Split(text); !parts.ok()) return parts.error();
+  return {};
+}
 
 base::Result<SocketAddress> ParseAddress(const std::string& text) {
   if (text.starts_with("unix:")) return ParseUnix(text.substr(5));
-  const size_t colon = text.rfind(':');
-  const std::string port = colon == std::string::npos ? "" : text.substr(colon + 1);
-  std::string host = colon == std::string::npos ? "" : text.substr(0, colon);
-  if (host.starts_with('[') && host.ends_with(']')) {
-    host = host.substr(1, host.size() - 2);
-  } else if (host.find(':') != std::string::npos) {
-    return Wrong("the address " + text + " is ambiguous; write IPv6 in brackets, as in [::1]:7000");
-  }
-  if (host.empty() || !IsPort(port)) {
-    return Wrong("cannot read the address \"" + text +
-                 "\"; write host:port, as in 127.0.0.1:7000 or [::]:7000, or unix:/path");
-  }
+  auto parts = Split(text);
+  if (!parts.ok()) return parts.error();
+  const auto& [host, port] = *parts;
   addrinfo hints = {};
   // A name with both kinds of addresses (localhost) means IPv4 here, whatever the resolver's order
   // is.

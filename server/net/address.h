@@ -19,6 +19,10 @@ struct SocketAddress {
   sockaddr* raw() { return reinterpret_cast<sockaddr*>(&storage); }
 };
 
+// Whether it is written as an address at all, as ParseAddress takes it; whether the host exists,
+// and may be listened on, is not asked. The error says what to do.
+base::Result<void> CheckAddress(const std::string& text);
+
 // May ask the resolver for a host name: call at start only. The error says what to do.
 base::Result<SocketAddress> ParseAddress(const std::string& text);
 

@@ -107,6 +107,14 @@ TEST_CASE("the command line: help, version, wrong usage, wrong configuration") {
   CHECK(Run({HONGYAND, "--nonsense"}).exit_code == 2);
   CHECK(Run({HONGYAND, "--config", "/nonexistent.toml"}).exit_code == 2);
   CHECK(Run({HONGYAND, "--check-config"}).exit_code == 0);
+  for (const std::vector<std::string>& wrong : std::vector<std::vector<std::string>>{
+           {"--config", ""}, {"--config", "/"}, {"--data", std::string(200, 'x')}}) {
+    std::vector<std::string> command{HONGYAND, "--check-config"};
+    command.insert(command.end(), wrong.begin(), wrong.end());
+    const Outcome refused = Run(command);
+    CHECK(refused.exit_code == 2);
+    CHECK(refused.err.rfind("hongyand: ", 0) == 0);
+  }
   CHECK(Run({HONGYAND, "--data", "/dev/null"}).exit_code == 1);
   const Outcome no_parent = Run({HONGYAND, "--data", "/nonexistent/data"});
   CHECK(no_parent.exit_code == 1);

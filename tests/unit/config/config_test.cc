@@ -50,7 +50,11 @@ TEST_CASE("what is wrong is named with its file, line and key, and what is expec
   CHECK(Outcome("[wallet]\nx = 1\n") == "f.toml:1: unknown key 'wallet'");
   CHECK(Outcome("shards = 0\n") == "f.toml:1: shards must be a whole number from 1 to 64");
   CHECK(Outcome("shards = \"4\"\n") == "f.toml:1: shards must be a whole number from 1 to 64");
-  CHECK(Outcome("limits = 3\n") == "f.toml:1: unknown key 'limits'");
+  CHECK(Outcome("limits = 3\n") ==
+        "f.toml:1: limits is a section, not a value: write [limits] on a line of its own, and its "
+        "keys below it");
+  CHECK(Outcome("[[limits]]\n").find("limits is a section, not a value") != std::string::npos);
+  CHECK(Outcome("[listen]\nx = 1\n") == "f.toml:1: listen must be a string in quotes");
   CHECK(Outcome("listen = 7460\n") == "f.toml:1: listen must be a string in quotes");
   CHECK(Outcome("[storage]\nunsafe_no_sync = 1\n") ==
         "f.toml:2: storage.unsafe_no_sync must be true or false");
@@ -58,16 +62,60 @@ TEST_CASE("what is wrong is named with its file, line and key, and what is expec
         std::string::npos);
   CHECK(Outcome("[log]\nlevel = \"loud\"\n") ==
         "f.toml: log.level must be \"debug\", \"info\", \"warn\" or \"error\"");
-  CHECK(Outcome("listen = \"7460\"\n").find("must be \"host:port\"") != std::string::npos);
   CHECK(Outcome("[limits]\nbody_bytes = 8192\nframe_bytes = 8192\n").find("1024 more") !=
         std::string::npos);
   CHECK(Outcome("a = = 1\n").rfind("f.toml:1: not TOML: ", 0) == 0);
 }
 
-TEST_CASE("a configuration that cannot be read is an error that names it") {
-  const auto config = LoadConfig("/nonexistent/hongyand.toml");
-  REQUIRE(!config.ok());
-  CHECK(config.error().text.find("/nonexistent/hongyand.toml") != std::string::npos);
+TEST_CASE("addresses that cannot be opened are refused, with the key and what to write") {
+  for (const char* key : {"listen", "metrics.listen"}) {
+    for (const char* address :
+         {"7460", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:http",
+          "127.0.0.1:80,127.0.0.1:81", "127.0.0.1:80s", "1.2.3.400:80", ":80", "a b:80", "[::1:80",
+          "[::g]:80", "[]:80", "::1:80", "127.0.0.1:80\\u0000", "a\\u0000b:80", "a\\nb:80"}) {
+      CAPTURE(address);
+      const std::string outcome = Outcome(std::string(key) + " = \"" + address + "\"\n");
+      CHECK(outcome.starts_with("f.toml: " + std::string(key) + ": "));
+      CHECK(outcome.find("write") != std::string::npos);
+      CHECK(outcome.find('\0') == std::string::npos);
+    }
+    for (const char* address : {"127.0.0.1:0", "0.0.0.0:65535", "localhost:7460", "[::]:7460",
+                                "[fe80::1%eth0]:7460", "chat-1.example.org:7460"}) {
+      CAPTURE(address);
+      CHECK(Outcome(std::string(key) + " = \"" + address + "\"\n") == "ok");
+    }
+  }
+  CHECK(Outcome("listen = \"unix:/run/hongyan.sock\"\n") == "ok");
+  CHECK(Outcome("listen = \"unix:\"\n").find("needs a path") != std::string::npos);
+  CHECK(Outcome("metrics.listen = \"unix:/run/m.sock\"\n").find("must be \"host:port\"") !=
+        std::string::npos);
+}
+
+TEST_CASE("an administrator's socket that cannot be one is refused, wherever its path comes from") {
+  const std::string fits(107, 'x');
+  CHECK(Outcome("admin = \"" + fits + "\"\n") == "ok");
+  CHECK(Outcome("admin = \"" + fits + "x\"\n").find("has 108 bytes, the system allows 107") !=
+        std::string::npos);
+  CHECK(Outcome("admin = \"a\\u0000b\"\n") == "f.toml: admin: a socket path has no NUL bytes");
+  Config config;
+  CHECK(*AdminSocket(config, "data") == "data/admin.sock");
+  const auto too_long = AdminSocket(config, fits);
+  REQUIRE(!too_long.ok());
+  CHECK(too_long.error().text.find("a shorter --data or by the key admin") != std::string::npos);
+  config.admin = "elsewhere";
+  CHECK(*AdminSocket(config, fits) == "elsewhere");
+}
+
+TEST_CASE("a configuration that cannot be read is an error that names it and says why") {
+  const auto why = [](const std::string& path) {
+    const auto config = LoadConfig(path);
+    return config.ok() ? "ok" : config.error().text;
+  };
+  CHECK(why("/nonexistent/hongyand.toml").find("\"/nonexistent/hongyand.toml\": No such file") !=
+        std::string::npos);
+  CHECK(why("/").find("\"/\": it is a directory") != std::string::npos);
+  CHECK(why("").find("\"\": No such file") != std::string::npos);
+  CHECK(why("/dev/null") == "ok");
 }
 
 TEST_CASE("the example names only known keys and shows the defaults") {
