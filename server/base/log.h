@@ -2,6 +2,9 @@
 
 #include <spdlog/spdlog.h>
 
+#include <chrono>
+#include <cstdint>
+#include <mutex>
 #include <string>
 
 // One line per event: `event key=value ...`, with ids, never message bodies, tokens or passwords.
@@ -19,5 +22,23 @@ namespace hongyan::base {
 // debug, info, warn, error; anything else is answered false and changes nothing. Call once, before
 // threads start.
 bool InitLog(const std::string& level);
+
+// Keeps what fails again and again, as on a full disk, from filling the log: lets `lines` lines
+// through in each `window`, and tells at the next one how many it held back. Any thread.
+class LogPace {
+ public:
+  LogPace(std::string what, int64_t lines, std::chrono::milliseconds window);
+
+  // Whether a line may be written now. Ask once per line, write it if so.
+  bool May();
+
+ private:
+  const std::string what_;
+  const int64_t lines_;
+  const std::chrono::milliseconds window_;
+  std::mutex mutex_;
+  std::chrono::steady_clock::time_point begins_;
+  int64_t asked_ = 0;  // since then
+};
 
 }  // namespace hongyan::base

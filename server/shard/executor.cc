@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -23,6 +24,8 @@ using storage::CommitOutcome;
 constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int64_t kTickMs = 100;
 constexpr int64_t kReopenPauseMs = 200;
+constexpr int64_t kFailureLines = 4;
+constexpr auto kFailureWindow = std::chrono::seconds(10);
 
 base::Error StoreStopped(const char* what) {
   return model::Refuse(base::Code::kUnavailable, model::Reason::kStoreStopped, what, 500);
@@ -40,7 +43,8 @@ struct Executor::Impl {
         outlet(o),
         clock(cl),
         limits(l),
-        time(cl) {}
+        time(cl),
+        pace("executor " + name, kFailureLines, kFailureWindow) {}
 
   // -- the two doors in; guarded by mutex
   struct Inbox {
@@ -61,6 +65,8 @@ struct Executor::Impl {
   void Refuse(const std::vector<model::Command>& taken, const base::Error& error);
   void OneByOne(std::vector<model::Command> taken);
   void Recover(BatchRun& run, const std::vector<model::Command>& taken);
+  base::Result<void> Reopen();
+  void Close(const base::Error& why);
   void ForgetAll();
   std::vector<Outbound> Abandoned();
   void PumpAll();
@@ -98,6 +104,9 @@ struct Executor::Impl {
   int64_t window_wait_ns = 0;
   int64_t window_commands = 0;
   bool closed = false;  // the store stays closed: answer nothing but refusals
+  bool said_closed = false;
+  int64_t reopen_after_ns = 0;
+  base::LogPace pace;  // of lines about a store that fails again and again
 
   std::atomic<double> queue_ms{0};
   std::atomic<int64_t> time_ahead_ms{0};  // of the boot clock
@@ -300,7 +309,7 @@ bool Executor::RunOnce() {
   Impl& me = *impl_;
   if (me.closed) {
     // One more try to open; until it succeeds everything is refused, nothing is lost.
-    if (!me.store.Reopen() || !me.ReadStore()) {
+    if (!me.Reopen()) {
       me.TakeInbox();
       std::vector<model::Command> taken(std::make_move_iterator(me.queue.begin()),
                                         std::make_move_iterator(me.queue.end()));
@@ -310,6 +319,7 @@ bool Executor::RunOnce() {
       return false;
     }
     me.closed = false;
+    if (me.said_closed) LOG_WARN("store_open_again executor={}", me.name);
     me.ForgetAll();
   }
   me.TakeInbox();
@@ -351,10 +361,10 @@ void Executor::Impl::Finish(BatchRun& run, std::vector<model::Command> taken) {
       // Our memory is wrong, not the commands: read again, then run them again.
       run.Dropped();
       LOG_ERROR("guard_fired executor={} commands={}", name, taken.size());
-      if (ReadStore()) {
+      if (auto read = ReadStore()) {
         ForgetAll();
       } else {
-        closed = true;
+        Close(read.error());
       }
       OneByOne(std::move(taken));
       return;
@@ -412,7 +422,6 @@ void Executor::Impl::OneByOne(std::vector<model::Command> taken) {
 // SHARDS section 1, the fourth ending: nothing is answered until recovery has decided what the
 // commit became.
 void Executor::Impl::Recover(BatchRun& run, const std::vector<model::Command>& taken) {
-  LOG_ERROR("commit_unknown executor={} commands={} reopening", name, taken.size());
   ++counts.reopens;
   const auto numbers = run.batch_numbers();
   auto replies = std::move(run.replies);
@@ -429,10 +438,8 @@ void Executor::Impl::Recover(BatchRun& run, const std::vector<model::Command>& t
     if (!answered.emplace(to.loop, to.ticket).second) continue;
     replies.push_back({to, StoreStopped("send the same request again")});
   }
-  auto reopened = store.Reopen();
-  if (!reopened || !ReadStore()) {
-    closed = true;
-    if (!reopened) LOG_ERROR("store_closed executor={} error=\"{}\"", name, reopened.error().text);
+  if (auto reopened = Reopen(); !reopened) {
+    Close(reopened.error());
     // The outcome stays unknown: the same request again, once the store is open, finds what it
     // became.
     for (auto& reply : replies)
@@ -443,7 +450,10 @@ void Executor::Impl::Recover(BatchRun& run, const std::vector<model::Command>& t
   const bool durable = std::all_of(numbers.begin(), numbers.end(), [this](const auto& number) {
     return driven.shards.at(number.first).head.batch >= number.second;
   });
-  LOG_WARN("store_reopened executor={} last_batch={}", name, durable ? "kept" : "lost");
+  if (pace.May()) {
+    LOG_ERROR("commit_unknown executor={} commands={} last_batch={}", name, taken.size(),
+              durable ? "kept" : "lost");
+  }
   if (!durable) {
     for (auto& reply : replies) {
       if (reply.reply.ok()) reply.reply = StoreStopped("not stored; send the same request again");
@@ -451,6 +461,26 @@ void Executor::Impl::Recover(BatchRun& run, const std::vector<model::Command>& t
   }
   ForgetAll();
   outlet.Replies(std::move(replies));
+}
+
+// Opens the store again, and reads what is in it. A try replays the log, and the next one will
+// hardly end better at once: between two the store counts as closed, whatever the traffic.
+base::Result<void> Executor::Impl::Reopen() {
+  if (clock.BootNs() < reopen_after_ns) {
+    return StoreStopped("a commit failed right after the store had been opened again");
+  }
+  auto opened = store.Reopen();
+  if (opened) opened = ReadStore();
+  reopen_after_ns = clock.BootNs() + kReopenPauseMs * kNsPerMs;
+  return opened;
+}
+
+void Executor::Impl::Close(const base::Error& why) {
+  closed = true;
+  said_closed = pace.May();
+  if (!said_closed) return;
+  LOG_ERROR("store_closed executor={} error=\"{}\": tried again every {} ms", name, why.text,
+            kReopenPauseMs);
 }
 
 // Answers for whoever waits for a later slice: ask again. Nobody waits afterwards.
@@ -526,7 +556,7 @@ void Executor::Start() {
       if (im.stopping && im.inbox.empty()) return;
       if (!im.inbox.empty()) continue;
       im.sleeping = true;
-      im.wake.wait_for(lock, std::chrono::milliseconds(im.closed ? kReopenPauseMs : kTickMs));
+      im.wake.wait_for(lock, std::chrono::milliseconds(kTickMs));
       im.sleeping = false;
     }
   });

@@ -35,7 +35,8 @@ model::User NumberedUser(int64_t number) {
 // A store that is killed after some commits, each with a head and a user of the same number.
 class KilledStore {
  public:
-  explicit KilledStore(int64_t commits) {
+  explicit KilledStore(int64_t commits, size_t write_buffer_bytes = 64 << 20)
+      : write_buffer_bytes_(write_buffer_bytes) {
     RocksdbOptions first = options();
     first.path = living_.path();
     auto store = *RocksdbMessageStore::Open(first);
@@ -45,10 +46,18 @@ class KilledStore {
         head.batch = number;
         store->channels().PutHead(batch, 0, head);
         store->accounts().PutUser(batch, NumberedUser(number));
+        if (number > 1) return;
+        // It stays in memory, and so in the first log, while the users' table is written out.
+        model::Message message;
+        message.seq = model::ConvSeq(1);
+        store->conversations().AppendMessage(batch, {1, 2}, message, 0);
       });
       CHECK(outcome == CommitOutcome::kCommitted);
     }
     WaitForMark(commits);
+    while (write_buffer_bytes < (1 << 20) && FilesIn(living_.path() + "/db", ".sst").empty()) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
     // What the disk holds at this moment is what a kill leaves.
     fs::copy(living_.path(), killed_.path(), fs::copy_options::recursive);
   }
@@ -59,9 +68,22 @@ class KilledStore {
     options.clock = &clock_;
     options.disk_reserve_bytes = 0;
     options.block_cache_bytes = 8 << 20;
+    options.write_buffer_bytes = write_buffer_bytes_;
     return options;
   }
   const std::string& path() const { return killed_.path(); }
+
+  // In the order of their names, which is that of their making.
+  static std::vector<std::string> FilesIn(const std::string& directory, const char* extension) {
+    std::vector<std::string> files;
+    std::error_code gone;
+    for (const auto& entry : fs::directory_iterator(directory, gone)) {
+      if (entry.path().extension() == extension) files.push_back(entry.path().string());
+    }
+    std::sort(files.begin(), files.end());
+    return files;
+  }
+  std::vector<std::string> logs() const { return FilesIn(path() + "/db", ".log"); }
 
   // The log with the records of the commits.
   std::string log() const {
@@ -99,6 +121,7 @@ class KilledStore {
     }
   }
 
+  const size_t write_buffer_bytes_;
   base::ManualClock clock_{1'790'000'000'000};
   TemporaryDirectory living_;
   TemporaryDirectory killed_;
@@ -285,6 +308,27 @@ TEST_CASE("accepting a store with a cut log raises the generation, and its ident
   CHECK(store->identity().id_key == before.id_key);
   CHECK(store->identity().slots == before.slots);
   CHECK(store->channels().ReadHead(0)->batch == 10);
+}
+
+TEST_CASE("a log damaged before what the tables hold cannot be accepted, and says so") {
+  KilledStore killed(2000, 128 << 10);
+  const auto logs = killed.logs();
+  REQUIRE(logs.size() > 1);
+  FlipByte(logs.front(), 30);
+  CHECK(Mentions(killed.Refusal(), "hongyan-admin store accept"));
+  for (int time = 0; time < 2; ++time) {
+    const auto accepted = AcceptStore(killed.options());
+    REQUIRE_FALSE(accepted.ok());
+    CHECK(accepted.error().code == base::Code::kDataLoss);
+    CHECK(Mentions(accepted.error().text, "cannot be accepted"));
+    CHECK(Mentions(accepted.error().text, "restore a backup"));
+    CHECK_FALSE(Mentions(accepted.error().text, "hongyan-admin store accept"));
+  }
+  // Nothing was changed: mended, the log is read again.
+  FlipByte(logs.front(), 30);
+  auto store = killed.Open();
+  REQUIRE_MESSAGE(store.ok(), killed.Refusal());
+  CHECK((*store)->channels().ReadHead(0)->batch == 2000);
 }
 
 TEST_CASE("a data directory in use is refused, naming the process that holds it") {

@@ -1,8 +1,12 @@
+#include <spdlog/sinks/ostream_sink.h>
+
 #include <atomic>
 #include <set>
+#include <sstream>
 #include <thread>
 
 #include "adapters.h"
+#include "base/log.h"
 #include "model/reason.h"
 #include "tests/doctest_last.h"
 
@@ -31,6 +35,29 @@ bool HasUser(MessageStore& store, int64_t number) {
   REQUIRE(found.ok());
   return found->has_value();
 }
+
+// Hears what is logged while it lives. Make it before the store, so that no other thread logs yet.
+class Listener {
+ public:
+  Listener() { spdlog::default_logger()->sinks().push_back(sink_); }
+  ~Listener() { spdlog::default_logger()->sinks().pop_back(); }
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+
+  // REQUIRES that nobody logs meanwhile.
+  int64_t lines_with(const std::string& what) const {
+    const std::string text = text_.str();
+    int64_t count = 0;
+    for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) {
+      ++count;
+    }
+    return count;
+  }
+
+ private:
+  std::ostringstream text_;
+  spdlog::sink_ptr sink_ = std::make_shared<spdlog::sinks::ostream_sink_mt>(text_);
+};
 
 template <class T>
 void CheckStopped(const base::Result<T>& result) {
@@ -124,6 +151,45 @@ TEST_CASE_TEMPLATE("after an unknown ending nothing is read or committed until i
   adapter.Restart();
   CHECK(HasUser(adapter.store(), 1));
   CHECK(HasUser(adapter.store(), 4));
+}
+
+TEST_CASE("a disk that stays full does not fill the log, and says what to do") {
+  Listener log;
+  RocksdbAdapter adapter;
+  CHECK(CommitUser(adapter.store(), 1) == CommitOutcome::kCommitted);
+  adapter.Break();
+  CHECK(CommitUser(adapter.store(), 2) == CommitOutcome::kUnknown);
+  for (int tries = 0; tries < 200; ++tries) {
+    const auto reopened = adapter.store().Reopen();
+    REQUIRE_FALSE(reopened.ok());
+    CHECK(reopened.error().text.find("is full") != std::string::npos);
+  }
+  CHECK(log.lines_with("store_commit_unknown") == 1);
+  CHECK(log.lines_with("\n") < 100);
+
+  // A server that is started then is told what is true for it.
+  adapter.Close();
+  const auto opened = RocksdbMessageStore::Open(adapter.options());
+  REQUIRE_FALSE(opened.ok());
+  CHECK(opened.error().text.find("free some space") != std::string::npos);
+  CHECK(opened.error().text.find("to be started again") != std::string::npos);
+  adapter.Heal();
+  adapter.Restart();
+  CHECK(HasUser(adapter.store(), 1));
+}
+
+TEST_CASE("a disk reserve that the log alone could use up is warned of") {
+  Listener log;
+  RocksdbAdapter adapter;
+  adapter.Close();
+  RocksdbOptions options = adapter.options();
+  const int64_t before = log.lines_with("set storage.disk_reserve above");
+  options.disk_reserve_bytes = 96 << 20;
+  REQUIRE(RocksdbMessageStore::Open(options).ok());
+  CHECK(log.lines_with("set storage.disk_reserve above") == before);
+  --options.disk_reserve_bytes;
+  REQUIRE(RocksdbMessageStore::Open(options).ok());
+  CHECK(log.lines_with("set storage.disk_reserve above") == before + 1);
 }
 
 TEST_CASE_TEMPLATE("opening again without need does nothing", Adapter, ADAPTERS) {

@@ -3,10 +3,10 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/env.h>
 
+#include <chrono>
 #include <mutex>
 #include <vector>
 
-#include "base/log.h"
 #include "model/reason.h"
 #include "storage/rocksdb/table_options.h"
 
@@ -24,8 +24,18 @@ base::Error StoppedError() {
                        "the store is being opened again after a failed write", 200);
 }
 
-base::Error OpenError(const std::string& path, const rocksdb::Status& status) {
+constexpr int64_t kFailureLines = 20;
+constexpr auto kFailureWindow = std::chrono::seconds(10);
+
+base::Error OpenError(const std::string& path, const rocksdb::Status& status, Recovery recovery) {
   const std::string found = " (" + status.ToString() + ")";
+  if (status.IsCorruption() && recovery == Recovery::kSalvage) {
+    return model::Refuse(base::Code::kDataLoss, model::Reason::kBroken,
+                         "the store in " + path +
+                             " cannot be accepted: it is damaged before what its tables already "
+                             "hold, so no whole state of it is left" +
+                             found + "; nothing was changed: restore a backup");
+  }
   if (status.IsCorruption()) {
     return model::Refuse(
         base::Code::kDataLoss, model::Reason::kBroken,
@@ -37,7 +47,8 @@ base::Error OpenError(const std::string& path, const rocksdb::Status& status) {
   if (status.IsNoSpace()) {
     return {base::Code::kResourceExhausted,
             "the disk of " + path + " is full" + found +
-                "; free some space, the store opens by itself then"};
+                "; free some space. A server that runs opens it by itself then, one that does not "
+                "is to be started again"};
   }
   if (status.IsInvalidArgument()) {
     return model::Refuse(base::Code::kDataLoss, model::Reason::kBroken,
@@ -67,6 +78,7 @@ base::Error BrokenRow(const char* what, const rocksdb::Slice& key) {
 
 Database::Database(DatabaseOptions options)
     : options_(std::move(options)),
+      pace_(std::make_shared<base::LogPace>("store", kFailureLines, kFailureWindow)),
       cache_(rocksdb::NewLRUCache(options_.block_cache_bytes)),
       recent_entries_(kRecentEntryRows, kRecentRowBytes),
       recent_bodies_(kRecentBodies, kRecentRowBytes) {}
@@ -77,13 +89,13 @@ base::Result<void> Database::Open(IfMissing if_missing, Recovery recovery) {
   const std::unique_lock lock(open_mutex_);
   CHECK(db_ == nullptr);
   log_order_ = std::make_unique<LogOrder>();
-  rocksdb::DBOptions db_options = MakeDbOptions(options_, if_missing, recovery);
+  rocksdb::DBOptions db_options = MakeDbOptions(options_, if_missing, recovery, pace_);
   db_options.wal_filter = log_order_.get();
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
   const rocksdb::Status status =
       rocksdb::DB::Open(db_options, options_.path, MakeTables(options_, cache_), &handles, &db);
-  if (!status.ok()) return OpenError(options_.path, status);
+  if (!status.ok()) return OpenError(options_.path, status, recovery);
   db_.reset(db);
   CHECK(handles.size() == tables_.size());
   bool as_created = true;
@@ -93,12 +105,15 @@ base::Result<void> Database::Open(IfMissing if_missing, Recovery recovery) {
   }
   if (!as_created) {
     CloseLocked();
-    return OpenError(options_.path, rocksdb::Status::InvalidArgument("its tables are not ours"));
+    return OpenError(options_.path, rocksdb::Status::InvalidArgument("its tables are not ours"),
+                     recovery);
   }
   // Compactions give way to the threads that answer.
   db_->GetEnv()->LowerThreadPoolCPUPriority(rocksdb::Env::LOW);
   failed_.store(false, std::memory_order_release);
-  LOG_INFO("store_opened path={} replayed={}", options_.path, log_order_->records());
+  if (pace_->May()) {
+    LOG_INFO("store_opened path={} replayed={}", options_.path, log_order_->records());
+  }
   return {};
 }
 

@@ -10,6 +10,7 @@
 #include <shared_mutex>
 #include <string>
 
+#include "base/log.h"
 #include "base/result.h"
 #include "storage/batch.h"
 #include "storage/rocksdb/keys.h"
@@ -86,6 +87,9 @@ class Database {
     return &names_[static_cast<size_t>(table)];
   }
 
+  // For lines about failures, which come again as long as their cause lasts.
+  base::LogPace& pace() { return *pace_; }
+
   int64_t syncs() const { return syncs_.load(std::memory_order_relaxed); }
 
  private:
@@ -94,6 +98,7 @@ class Database {
   RecentRows* RecentOf(Table table);  // null: not kept
 
   const DatabaseOptions options_;
+  const std::shared_ptr<base::LogPace> pace_;  // RocksDB keeps a share
   std::shared_ptr<rocksdb::Cache> cache_;
   mutable std::shared_mutex
       open_mutex_;                  // shared by readers and writers, held alone to open and close

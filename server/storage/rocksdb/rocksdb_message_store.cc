@@ -12,6 +12,7 @@
 #include "storage/rocksdb/rocksdb_batch.h"
 #include "storage/rocksdb/rocksdb_ports.h"
 #include "storage/rocksdb/store_keeper.h"
+#include "storage/rocksdb/table_options.h"
 
 namespace hongyan::storage {
 
@@ -182,6 +183,12 @@ base::Result<std::unique_ptr<RocksdbMessageStore>> RocksdbMessageStore::Open(
   const auto heads = ReadHeads(impl->channels, identity->shards);
   if (!heads) return heads.error();
   if (auto marked = impl->OpenMark(*heads); !marked) return marked.error();
+  if (options.disk_reserve_bytes < kMaxLogBytes) {
+    LOG_WARN(
+        "store_disk_reserve_small path={} reserve_bytes={}: its log may hold {} bytes that want to "
+        "be written out even where chat is refused; set storage.disk_reserve above that",
+        options.path, options.disk_reserve_bytes, kMaxLogBytes);
+  }
   if (options.unsafe_no_sync) {
     LOG_ERROR("store_does_not_sync path={}: a crash of the machine loses acknowledged messages",
               options.path);
@@ -212,8 +219,10 @@ CommitOutcome RocksdbMessageStore::Commit(std::unique_ptr<Batch> batch) {
   rocksdb::WriteBatch& writes = staged.Finish();
   impl_->channels.StageTrims(&writes);
   if (const auto status = impl_->database.Write(&writes); !status.ok()) {
-    LOG_ERROR("store_commit_unknown path={} error=\"{}\"{}", impl_->options.path, status.ToString(),
-              status.IsNoSpace() ? ": the disk is full, free some space" : "");
+    if (impl_->database.pace().May()) {
+      LOG_ERROR("store_commit_unknown path={} error=\"{}\"{}", impl_->options.path,
+                status.ToString(), status.IsNoSpace() ? ": the disk is full, free some space" : "");
+    }
     return CommitOutcome::kUnknown;
   }
 
@@ -243,7 +252,6 @@ base::Result<void> RocksdbMessageStore::Reopen() {
     impl_->database.Close();
     return complete;
   }
-  LOG_INFO("store_reopened path={}", impl_->options.path);
   return {};
 }
 

@@ -21,7 +21,8 @@ namespace {
 // aborts when that file cannot be written, and a full disk would end the server.
 class RocksdbLog final : public rocksdb::Logger {
  public:
-  RocksdbLog() : Logger(rocksdb::InfoLogLevel::WARN_LEVEL) {}
+  explicit RocksdbLog(std::shared_ptr<base::LogPace> pace)
+      : Logger(rocksdb::InfoLogLevel::WARN_LEVEL), pace_(std::move(pace)) {}
 
   using rocksdb::Logger::Logv;
   void Logv(const char* format, va_list arguments) override {
@@ -33,6 +34,7 @@ class RocksdbLog final : public rocksdb::Logger {
         level != InfoLogLevel::FATAL_LEVEL) {
       return;
     }
+    if (!pace_->May()) return;
     char text[1000];
     std::vsnprintf(text, sizeof text, format, arguments);
     for (char& c : text) {
@@ -41,12 +43,18 @@ class RocksdbLog final : public rocksdb::Logger {
     }
     LOG_WARN("store_says text=\"{}\"", text);
   }
+
+ private:
+  const std::shared_ptr<base::LogPace> pace_;
 };
 
 // What must not be missed.
 class Alarms final : public rocksdb::EventListener {
  public:
+  explicit Alarms(std::shared_ptr<base::LogPace> pace) : pace_(std::move(pace)) {}
+
   void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) override {
+    if (!pace_->May()) return;
     LOG_ERROR("store_write_failed during={} error=\"{}\"", static_cast<int>(reason),
               error->ToString());
   }
@@ -60,6 +68,9 @@ class Alarms final : public rocksdb::EventListener {
                now == rocksdb::WriteStallCondition::kStopped ? "stopped" : "delayed");
     }
   }
+
+ private:
+  const std::shared_ptr<base::LogPace> pace_;
 };
 
 // Receipts fall out once their request id is too old to be accepted again (MESSAGING section 2).
@@ -136,7 +147,7 @@ void RememberPlaces(rocksdb::ColumnFamilyOptions* table, size_t prefix_bytes) {
 }  // namespace
 
 rocksdb::DBOptions MakeDbOptions(const DatabaseOptions& options, IfMissing if_missing,
-                                 Recovery recovery) {
+                                 Recovery recovery, const std::shared_ptr<base::LogPace>& pace) {
   rocksdb::DBOptions db;
   if (options.env != nullptr) db.env = options.env;
   db.create_if_missing = if_missing == IfMissing::kCreate;
@@ -150,8 +161,7 @@ rocksdb::DBOptions MakeDbOptions(const DatabaseOptions& options, IfMissing if_mi
   db.track_and_verify_wals_in_manifest = strict;
   db.recycle_log_file_num = 0;      // old records would look like a torn end
   db.max_bgerror_resume_count = 0;  // never goes on by itself after a failed write or sync
-  db.max_total_wal_size =
-      96 << 20;  // bounds the replay at opening: about a million records, 2 to 3 s
+  db.max_total_wal_size = kMaxLogBytes;
 
   db.max_open_files = options.max_open_files;
   db.max_background_jobs = 2;
@@ -161,11 +171,11 @@ rocksdb::DBOptions MakeDbOptions(const DatabaseOptions& options, IfMissing if_mi
   db.enable_write_thread_adaptive_yield = false;
   db.skip_stats_update_on_db_open = true;
 
-  db.info_log = std::make_shared<RocksdbLog>();
+  db.info_log = std::make_shared<RocksdbLog>(pace);
   db.max_manifest_file_size = 16 << 20;
   db.stats_dump_period_sec = 0;
   db.stats_persist_period_sec = 0;
-  db.listeners.push_back(std::make_shared<Alarms>());
+  db.listeners.push_back(std::make_shared<Alarms>(pace));
   return db;
 }
 

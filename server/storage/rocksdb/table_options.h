@@ -3,16 +3,23 @@
 #include <rocksdb/db.h>
 #include <rocksdb/options.h>
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
+#include "base/log.h"
 #include "storage/rocksdb/database.h"
 
 namespace hongyan::storage {
 
-// How RocksDB is set up for us; why is said beside each setting in table_options.cc.
+// What the logs may grow to before they are written out: bounds the replay at opening to about a
+// million records, 2 to 3 s.
+constexpr int64_t kMaxLogBytes = 96 << 20;
+
+// How RocksDB is set up for us; why is said beside each setting in table_options.cc. What it says
+// goes to our log at `pace`.
 rocksdb::DBOptions MakeDbOptions(const DatabaseOptions& options, IfMissing if_missing,
-                                 Recovery recovery);
+                                 Recovery recovery, const std::shared_ptr<base::LogPace>& pace);
 
 // One descriptor per Table, in the order of the enum.
 std::vector<rocksdb::ColumnFamilyDescriptor> MakeTables(

@@ -105,8 +105,43 @@ TEST_CASE("a store that cannot be opened again answers nothing but refusals, the
   house.Restart();
   CHECK(House::Why(house.Send("anna", talk, "1")) == Reason::kStoreStopped);
   closed = 0;
+  house.clock.Advance(200);
   CHECK(house.Send("anna", talk, "2").ok());
   CHECK(Joined(house.Inbox("bert")) == "2 ");
+}
+
+TEST_CASE("traffic does not make a closed store be opened again and again: the clock does") {
+  // The store opens but no commit succeeds, or it does not open.
+  for (const bool opens : {true, false}) {
+    House house;
+    const auto talk = House::Direct(house.User("anna"), house.User("bert"));
+    int tries = 0;
+    bool broken = true;
+    house.faults.commit = [&] { return broken ? CommitFate::kUnknownLost : CommitFate::kApply; };
+    house.faults.reopen_fails = [&] {
+      ++tries;
+      return !opens && broken;
+    };
+    house.Restart();
+    const auto send_much = [&] {
+      for (int i = 0; i < 20; ++i) {
+        CHECK(House::Why(house.Send("anna", talk, "x")) == Reason::kStoreStopped);
+      }
+    };
+    send_much();
+    CHECK(tries == 1);
+    house.clock.Advance(199);
+    send_much();
+    CHECK(tries == 1);
+    house.clock.Advance(1);
+    send_much();
+    CHECK(tries == 2);
+    broken = false;
+    house.clock.Advance(200);
+    CHECK(house.Send("anna", talk, "y").ok());
+    CHECK(tries == 3);
+    CHECK(Joined(house.Inbox("bert")) == "y ");
+  }
 }
 
 TEST_CASE("a rejected batch refuses only the command that cannot be committed") {
