@@ -9,6 +9,7 @@
 #include "account/directory.h"
 #include "admin/errand.h"
 #include "admin/service.h"
+#include "base/bytes.h"
 #include "model/reason.h"
 
 namespace hongyan::admin {
@@ -21,6 +22,7 @@ using model::UserId;
 constexpr int kMaxUsersAtOnce = 1000;
 constexpr int kMaxPasswordsAtOnce = 10;
 constexpr int kMaxTokensAtOnce = 1000;
+constexpr size_t kMaxDeviceClassBytes = 32;  // as at a login
 constexpr uint32_t kMaxListed = 1000;
 
 base::Error Invalid(const std::string& text) { return {Code::kInvalidArgument, text}; }
@@ -271,6 +273,12 @@ void Service::IssueTokens(ErrandPtr errand, const v1::IssueTokens& request) {
       randombytes_buf(open.device.bytes.data(), open.device.bytes.size());
     } else if (!open.device.Assign(wanted.device_id()) || open.device.is_zero()) {
       result->set_refused("a device id is 16 bytes, not all zero");
+      finish_one();
+      continue;
+    }
+    if (open.device_class.size() > kMaxDeviceClassBytes ||
+        !base::IsPrintableUtf8(open.device_class)) {
+      result->set_refused("a device class has at most 32 bytes and no control characters");
       finish_one();
       continue;
     }

@@ -2,6 +2,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -39,6 +40,85 @@ TEST_CASE("names that are no names are refused one by one, the others are create
   CHECK(outcome.out.find("created 2, existed 0, refused 2") != std::string::npos);
   CHECK(outcome.err.find("line 2: ") != std::string::npos);
   CHECK(outcome.err.find("at most 64 bytes") != std::string::npos);
+}
+
+TEST_CASE("a file that holds no names is refused whole, with the line that is wrong") {
+  SpawnedServer server;
+  const Outcome directory = server.Admin({"user", "import", server.data()});
+  CHECK(directory.exit_code == 1);
+  CHECK(directory.err.find("is a directory") != std::string::npos);
+  const Outcome unreadable = server.Admin({"user", "import", "/proc/self/mem"});
+  CHECK(unreadable.exit_code == 1);
+  CHECK(unreadable.err.find("reading /proc/self/mem failed") != std::string::npos);
+  const Outcome latin = server.Admin({"user", "import", "-"}, "good\n\nM\xfcller\n");
+  CHECK(latin.exit_code == 1);
+  CHECK(latin.err.find("line 3 of standard input is not UTF-8") != std::string::npos);
+  const Outcome huge = server.Admin({"user", "import", "-"}, std::string(10 << 20, 'x'));
+  CHECK(huge.exit_code == 1);
+  CHECK(huge.err.find("line 1 of standard input has 10485760 bytes") != std::string::npos);
+  CHECK(huge.err.size() < 200);
+  CHECK(json::parse(server.AdminOk({"--json", "user", "list"})).empty());
+  // A refused name is said with its line in the file, empty lines counted.
+  const Outcome refused = server.Admin({"user", "import", "-"}, "\n\n" + std::string(2000, 'x'));
+  CHECK(refused.err.find("line 3: 'xxx") != std::string::npos);
+  CHECK(refused.err.size() < 600);
+}
+
+TEST_CASE("words of the command line that make no sense are refused, short and harmless") {
+  SpawnedServer server;
+  const std::string huge(100'000, 'x');
+  struct Case {
+    std::vector<std::string> words;
+    int exit_code;
+    const char* says;
+  };
+  for (const Case& c : {Case{{}, 2, "the commands are user, token"},
+                        {{"user", "nope"}, 2, "no 'user nope'; after user comes one of add"},
+                        {{"user", "show", ""}, 2, "is empty"},
+                        {{"user", "show", "\xff"}, 2, "'\\xff' is not UTF-8"},
+                        {{"user", "show", "\x1b[31m\xc2\x9b"}, 1, "'\\x1b[31m\\x9b'"},
+                        {{"user", "show", huge}, 1, "there is no user"},
+                        {{"user", "list", "--after", "-5"}, 2, "is no id"},
+                        {{"user", "list", "--limit", "99999999999999999999"}, 2, "whole number"},
+                        {{"group", "show", "0"}, 2, "is no id"},
+                        {{"group", "add", "99999999999999999999", "anna"}, 2, "is no id"},
+                        {{"channel", "parked", "--limit", "-1"}, 2, "whole number"},
+                        {{"token", "issue", "anna", "--class", huge}, 1, "at most 32 bytes"},
+                        {{"stats", huge}, 2, "not expected"}}) {
+    const Outcome outcome = server.Admin(c.words);
+    INFO(outcome.err);
+    CHECK(outcome.exit_code == c.exit_code);
+    CHECK(outcome.err.find(c.says) != std::string::npos);
+    CHECK(outcome.err.find('\x1b') == std::string::npos);
+    CHECK(outcome.err.size() < 600);
+    CHECK(outcome.out.empty());
+  }
+}
+
+TEST_CASE("what devices and old rows hold is shown without steering the terminal") {
+  SpawnedServer server;
+  server.AdminOk({"user", "add", "anna", "--password-file", "-"}, "secret\n");
+  RawClient client(server);
+  client.Hello();
+  REQUIRE(client.LogIn("anna", "secret", Device(1), "\x1b[2J\xc2\x9b").ok);
+  CHECK(server.AdminOk({"user", "show", "anna"}).find("  \\x1b[2J\\x9b  ") != std::string::npos);
+}
+
+TEST_CASE("output that cannot be written is a failure") {
+  SpawnedServer server;
+  const Outcome outcome =
+      Run({"/bin/sh", "-c", HONGYAN_ADMIN " --data '" + server.data() + "' stats > /dev/full"});
+  CHECK(outcome.exit_code == 1);
+  CHECK(outcome.err.find("standard output cannot be written") != std::string::npos);
+}
+
+TEST_CASE("store accept leaves nothing behind in a directory that holds no store") {
+  SpawnedServer server;
+  const std::string mistyped = server.data() + "/mistyped";
+  const Outcome outcome = Run({HONGYAN_ADMIN, "--data", mistyped, "store", "accept"});
+  CHECK(outcome.exit_code == 1);
+  CHECK(outcome.err.find("there is no store in " + mistyped) != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(mistyped));
 }
 
 TEST_CASE("a user's life at the administrator's hands") {

@@ -131,12 +131,13 @@ void RawClient::Hello() {
 }
 
 Answer<v1::LoginReply> RawClient::LogIn(const std::string& name, const std::string& password,
-                                        const std::string& device) {
+                                        const std::string& device,
+                                        const std::string& device_class) {
   v1::Login login;
   login.set_user_name(name);
   login.set_password(password);
   login.set_device_id(device);
-  login.set_device_class("test");
+  login.set_device_class(device_class);
   return Ask<v1::LoginReply>(v1::LOGIN, login);
 }
 

@@ -77,7 +77,7 @@ class RawClient {
   // Verbs of the protocol.
   void Hello();
   Answer<v1::LoginReply> LogIn(const std::string& name, const std::string& password,
-                               const std::string& device);
+                               const std::string& device, const std::string& device_class = "test");
   Answer<v1::LoginReply> LogInByToken(const std::string& token, const std::string& device);
   Answer<v1::SendMessageReply> SendText(const v1::ConversationId& to, const std::string& text,
                                         const std::string& client_msg_id = "");

@@ -18,6 +18,7 @@ namespace {
 
 constexpr time_t kPatienceS = 120;  // a large group is created in slices
 constexpr uint32_t kMaxReplyBytes = 64 << 20;
+constexpr size_t kMaxRequestBytes = 16 << 20;  // what the server's administration socket takes
 
 base::Error Failed(const std::string& what) {
   return {
@@ -74,6 +75,11 @@ base::Result<v1::AdminReply> Client::Ask(const v1::AdminRequest& request) {
 }
 
 base::Result<void> Client::Send(uint32_t id, const v1::AdminRequest& request) {
+  if (const size_t bytes = request.ByteSizeLong(); bytes > kMaxRequestBytes) {
+    return base::Error(base::Code::kInvalidArgument,
+                       "the request has " + std::to_string(bytes) + " bytes and may have " +
+                           std::to_string(kMaxRequestBytes) + ": name fewer at once");
+  }
   std::string out;
   proto::FrameHeader header;
   header.command = v1::ADMIN;

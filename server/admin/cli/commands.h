@@ -5,6 +5,7 @@
 #include <string>
 
 #include "admin/cli/client.h"
+#include "admin/cli/text.h"
 
 namespace hongyan::admin_cli {
 
@@ -29,11 +30,5 @@ void AddUserCommands(CLI::App& app, Context& context);
 void AddTokenCommands(CLI::App& app, Context& context);
 void AddGroupCommands(CLI::App& app, Context& context);
 void AddServerCommands(CLI::App& app, Context& context);
-
-// The lines of a file ("-": standard input) without the empty ones and trailing carriage returns.
-base::Result<std::vector<std::string>> ReadLines(const std::string& path);
-
-// 2026-01-31 10:11:12Z; "-" for 0.
-std::string TimeText(int64_t ms);
 
 }  // namespace hongyan::admin_cli

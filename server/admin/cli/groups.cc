@@ -44,7 +44,7 @@ void Create(Context& context, const CreateOptions& options) {
   if (!options.members_file.empty()) {
     auto lines = ReadLines(options.members_file);
     if (!lines) return context.Fail(lines.error().text);
-    for (const std::string& member : *lines) create.add_members(member);
+    for (const Line& member : *lines) create.add_members(member.text);
   }
   context.Ask(request, [&](const v1::AdminReply& reply) {
     if (context.json) {
@@ -110,7 +110,7 @@ void Show(Context& context, int64_t group) {
              {"last_conv_seq", std::to_string(show.last_conv_seq())},
              {"members", json::array()}};
       if (!context.json) {
-        std::cout << "name      " << show.name() << "\nid        " << show.group_id()
+        std::cout << "name      " << Shown(show.name()) << "\nid        " << show.group_id()
                   << "\nowner     " << show.owner() << "\ncreated   " << TimeText(show.created_ms())
                   << "\nmembers   " << show.member_count() << "\nmessages  " << show.last_conv_seq()
                   << '\n';
@@ -123,7 +123,7 @@ void Show(Context& context, int64_t group) {
                                   {"name", member.name()},
                                   {"role", RoleText(member.role())}});
       } else {
-        std::cout << "member    " << member.user_id() << "  " << member.name() << "  "
+        std::cout << "member    " << member.user_id() << "  " << Shown(member.name()) << "  "
                   << RoleText(member.role()) << '\n';
       }
     }
@@ -135,6 +135,7 @@ void Show(Context& context, int64_t group) {
 }  // namespace
 
 void AddGroupCommands(CLI::App& app, Context& context) {
+  const CLI::Validator an_id(CheckId, "ID");
   CLI::App* const group = app.add_subcommand("group", "groups")->require_subcommand(1);
 
   auto* const create = group->add_subcommand("create", "create a group; prints its id");
@@ -151,14 +152,14 @@ void AddGroupCommands(CLI::App& app, Context& context) {
                               : group->add_subcommand("remove", "remove members");
     const auto id = std::make_shared<int64_t>(0);
     const auto names = std::make_shared<std::vector<std::string>>();
-    command->add_option("GROUP", *id, "group id")->required();
+    command->add_option("GROUP", *id, "group id")->required()->check(an_id);
     command->add_option("NAME", *names, "login names")->required();
     command->callback([&context, id, names, add] { Change(context, *id, *names, add); });
   }
 
   auto* const show = group->add_subcommand("show", "a group and its members");
   const auto shown = std::make_shared<int64_t>(0);
-  show->add_option("GROUP", *shown, "group id")->required();
+  show->add_option("GROUP", *shown, "group id")->required()->check(an_id);
   show->callback([&context, shown] { Show(context, *shown); });
 }
 

@@ -1,17 +1,22 @@
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <ctime>
-#include <fstream>
+#include <functional>
 #include <iostream>
+#include <string>
+#include <vector>
 
 #include "admin/cli/commands.h"
+#include "base/bytes.h"
 
 // hongyan-admin: the administrator's command line.
 
 namespace hongyan::admin_cli {
 
 void Context::Fail(const std::string& text) {
-  std::fprintf(stderr, "hongyan-admin: %s\n", text.c_str());
+  std::fprintf(stderr, "hongyan-admin: %s\n", ShownShort(text).c_str());
   exit_code = 1;
 }
 
@@ -24,37 +29,59 @@ void Context::Ask(const v1::AdminRequest& request,
   show(*reply);
 }
 
-base::Result<std::vector<std::string>> ReadLines(const std::string& path) {
-  std::ifstream file;
-  if (path != "-") file.open(path);
-  std::istream& in = path == "-" ? std::cin : file;
-  if (path != "-" && !file) {
-    return base::Error(base::Code::kNotFound, "cannot read " + path +
-                                                  ": give an existing file, or - for "
-                                                  "standard input");
-  }
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(in, line);) {
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    if (!line.empty()) lines.push_back(std::move(line));
-  }
-  return lines;
-}
-
-std::string TimeText(int64_t ms) {
-  if (ms == 0) return "-";
-  const auto seconds = static_cast<std::time_t>(ms / 1000);
-  std::tm utc{};
-  gmtime_r(&seconds, &utc);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%SZ", &utc);
-  return text;
-}
-
 }  // namespace hongyan::admin_cli
 
+namespace {
+
+using namespace hongyan;
+using namespace hongyan::admin_cli;
+
+constexpr int kWrongUsage = 2;
+
+int Usage(const std::string& text) {
+  std::fprintf(stderr, "hongyan-admin: %s\nRun with --help for more information.\n",
+               ShownShort(text).c_str());
+  return kWrongUsage;
+}
+
+// Which commands there are where the command line stops making sense.
+std::string CommandsOf(CLI::App& app) {
+  CLI::App* last = &app;
+  std::string typed;
+  while (!last->get_subcommands().empty()) {
+    last = last->get_subcommands().back();
+    typed += last->get_name() + " ";
+  }
+  std::string names;
+  for (const CLI::App* command : last->get_subcommands(std::function<bool(CLI::App*)>())) {
+    names += (names.empty() ? "" : ", ") + command->get_name();
+  }
+  const std::vector<std::string> rest = app.remaining(true);
+  const std::string unknown = rest.empty() ? "" : "there is no '" + typed + rest.front() + "'; ";
+  return unknown + (typed.empty() ? "the commands are " : "after " + typed + "comes one of ") +
+         names;
+}
+
+// Descriptors 0 to 2 closed by the caller would be given to the socket, and printed to.
+void KeepStandardDescriptors() {
+  int fd;
+  do {
+    fd = open("/dev/null", O_RDWR);
+  } while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd >= 0) close(fd);
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
-  using namespace hongyan::admin_cli;
+  KeepStandardDescriptors();
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word.empty()) {
+      return Usage("argument " + std::to_string(i) + " is empty: a variable that was not set?");
+    }
+    if (!base::IsUtf8(word)) return Usage("'" + word + "' is not UTF-8");
+  }
   Context context;
   CLI::App app(
       "hongyan-admin, the administrator's tool of a running hongyand.\n\n"
@@ -84,7 +111,15 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    const std::string what = error.what();
+    return Usage(what == "A subcommand is required" ? CommandsOf(app) : what);
+  }
+  std::cout.flush();
+  if (!std::cout || std::fflush(stdout) != 0) {
+    context.Fail(
+        "standard output cannot be written (closed, or the disk is full): the command was "
+        "carried out, what it printed is lost");
   }
   return context.exit_code;
 }

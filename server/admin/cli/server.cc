@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -21,7 +22,8 @@ void ShowStats(Context& context, const v1::StatsReply& stats) {
     return;
   }
   for (const auto& value : stats.values()) {
-    std::printf("%-56s %16.10g  %s\n", value.name().c_str(), value.value(), value.help().c_str());
+    std::printf("%-56s %16.10g  %s\n", Shown(value.name()).c_str(), value.value(),
+                Shown(value.help()).c_str());
   }
 }
 
@@ -48,7 +50,7 @@ void ShowChannels(Context& context, const v1::ListChannelsReply& list) {
                 static_cast<long long>(channel.head()), static_cast<long long>(channel.applied()),
                 static_cast<long long>(channel.oldest_age_ms()),
                 static_cast<long long>(channel.backlog_items()),
-                static_cast<long long>(channel.parked()), channel.state().c_str());
+                static_cast<long long>(channel.parked()), Shown(channel.state()).c_str());
   }
 }
 
@@ -64,8 +66,8 @@ void ShowParked(Context& context, const v1::ListParkedReply& list) {
                      {"why", item.why()}});
     } else {
       std::cout << item.source() << " -> " << item.target() << "  number " << item.number() << "  "
-                << TimeText(item.parked_ms()) << "  " << item.conversation() << "  " << item.why()
-                << '\n';
+                << TimeText(item.parked_ms()) << "  " << Shown(item.conversation()) << "  "
+                << Shown(item.why()) << '\n';
     }
   }
   if (context.json) {
@@ -82,6 +84,7 @@ struct ChannelOptions {
 };
 
 void AddChannelCommands(CLI::App& app, Context& context) {
+  const CLI::Validator a_count(CheckCount, "NUMBER");
   app.add_subcommand("channels", "the channels between shards, with what waits in them")
       ->callback([&context] {
         v1::AdminRequest request;
@@ -94,7 +97,7 @@ void AddChannelCommands(CLI::App& app, Context& context) {
       app.add_subcommand("channel", "one channel, or what is parked")->require_subcommand(1);
   const auto limit = std::make_shared<uint32_t>(100);
   auto* const parked = channel->add_subcommand("parked", "items that could not be applied");
-  parked->add_option("--limit", *limit, "at most so many")->capture_default_str();
+  parked->add_option("--limit", *limit, "at most so many")->capture_default_str()->check(a_count);
   parked->callback([&context, limit] {
     v1::AdminRequest request;
     request.mutable_list_parked()->set_limit(*limit);
@@ -104,9 +107,10 @@ void AddChannelCommands(CLI::App& app, Context& context) {
 
   const auto options = std::make_shared<ChannelOptions>();
   auto* const retry = channel->add_subcommand("retry", "apply parked items again");
-  retry->add_option("SOURCE", options->source, "source shard")->required();
-  retry->add_option("TARGET", options->target, "target shard")->required();
-  retry->add_option("--number", options->number, "one item; all if absent");
+  retry->add_option("SOURCE", options->source, "source shard")->required()->check(a_count);
+  retry->add_option("TARGET", options->target, "target shard")->required()->check(a_count);
+  retry->add_option("--number", options->number, "one item; all if absent")
+      ->check(CLI::Validator(CheckId, "NUMBER"));
   retry->callback([&context, options] {
     v1::AdminRequest request;
     request.mutable_retry_parked()->set_source(options->source);
@@ -120,8 +124,8 @@ void AddChannelCommands(CLI::App& app, Context& context) {
 
   auto* const accept = channel->add_subcommand(
       "accept", "let a stopped channel go on; what the source no longer keeps is given up");
-  accept->add_option("SOURCE", options->source, "source shard")->required();
-  accept->add_option("TARGET", options->target, "target shard")->required();
+  accept->add_option("SOURCE", options->source, "source shard")->required()->check(a_count);
+  accept->add_option("TARGET", options->target, "target shard")->required()->check(a_count);
   accept->callback([&context, options] {
     v1::AdminRequest request;
     request.mutable_accept_channel()->set_source(options->source);
@@ -137,6 +141,12 @@ void AcceptStore(Context& context) {
   const base::SystemClock clock;
   storage::RocksdbOptions options;
   options.path = context.data + "/messages";
+  // Opening creates what is missing: a mistyped directory would be left behind.
+  std::error_code ignored;
+  if (!std::filesystem::exists(options.path, ignored)) {
+    return context.Fail("there is no store in " + options.path +
+                        ": name hongyand's data directory with --data");
+  }
   options.clock = &clock;
   auto accepted = storage::AcceptStore(options);
   if (!accepted) return context.Fail(accepted.error().text);

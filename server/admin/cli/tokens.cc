@@ -37,15 +37,15 @@ struct IssueOptions {
 
 void Print(Context& context, const std::string& name, const v1::IssueTokensReply::Result& result,
            json* all) {
-  if (!result.refused().empty()) return context.Fail(name + ": " + result.refused());
+  if (!result.refused().empty()) return context.Fail("'" + name + "': " + result.refused());
   if (context.json) {
     all->push_back({{"name", name},
                     {"user_id", std::to_string(result.user_id())},
                     {"device_id", base::ToHex(result.device_id())},
                     {"token", base::ToHex(result.token())}});
   } else {
-    std::cout << name << '\t' << result.user_id() << '\t' << base::ToHex(result.device_id()) << '\t'
-              << base::ToHex(result.token()) << '\n';
+    std::cout << Shown(name) << '\t' << result.user_id() << '\t' << base::ToHex(result.device_id())
+              << '\t' << base::ToHex(result.token()) << '\n';
   }
 }
 
@@ -53,7 +53,8 @@ void Issue(Context& context, IssueOptions options) {
   if (!options.file.empty()) {
     auto lines = ReadLines(options.file);
     if (!lines) return context.Fail(lines.error().text);
-    options.names.insert(options.names.end(), lines->begin(), lines->end());
+    if (lines->empty()) return context.Fail(options.file + " names nobody");
+    for (Line& line : *lines) options.names.push_back(std::move(line.text));
   }
   if (options.names.empty()) return context.Fail("name somebody, or give --file");
   std::string device;
@@ -94,7 +95,7 @@ void Revoke(Context& context, const std::string& name, const std::string& device
   }
   context.Ask(request, [&](const v1::AdminReply&) {
     std::cout << "revoked the tokens of " << (device.empty() ? "all devices of " : "one device of ")
-              << name << "; their sessions have ended\n";
+              << Shown(name) << "; their sessions have ended\n";
   });
 }
 

@@ -45,7 +45,7 @@ base::Result<std::string> ReadPassword(const std::string& file) {
     auto lines = ReadLines(file);
     if (!lines) return lines.error();
     if (lines->empty()) return Error(Code::kInvalidArgument, file + " holds no password");
-    return lines->front();
+    return std::move(lines->front().text);
   }
   if (isatty(STDIN_FILENO) == 0) {
     return Error(
@@ -94,7 +94,8 @@ void Add(Context& context, const PasswordOptions& options) {
   if (!Resolve(context, options, user->mutable_password())) return;
   context.Ask(request, [&](const v1::AdminReply& reply) {
     const auto& result = reply.import_users().results(0);
-    if (!result.refused().empty()) return context.Fail(options.name + ": " + result.refused());
+    if (!result.refused().empty())
+      return context.Fail("'" + options.name + "': " + result.refused());
     if (!result.created()) {
       return context.Fail("user '" + options.name +
                           "' exists already; change its password with 'user "
@@ -104,7 +105,7 @@ void Add(Context& context, const PasswordOptions& options) {
       std::cout << json{{"user_id", std::to_string(result.user_id())}, {"name", options.name}}
                 << '\n';
     } else {
-      std::cout << "added " << options.name << " id=" << result.user_id() << '\n';
+      std::cout << "added " << Shown(options.name) << " id=" << result.user_id() << '\n';
     }
   });
 }
@@ -115,7 +116,7 @@ void SetPassword(Context& context, const PasswordOptions& options) {
   if (!Resolve(context, options, request.mutable_set_password()->mutable_password())) return;
   context.Ask(request, [&](const v1::AdminReply&) {
     std::cout << (options.none ? "password removed" : "password changed")
-              << "; tokens given out before stay valid until 'token revoke " << options.name
+              << "; tokens given out before stay valid until 'token revoke " << Shown(options.name)
               << "'\n";
   });
 }
@@ -126,7 +127,7 @@ struct ImportCounts {
   int64_t refused = 0;
 };
 
-base::Result<ImportCounts> Import(Client& client, const std::vector<std::string>& names) {
+base::Result<ImportCounts> Import(Client& client, const std::vector<Line>& names) {
   ImportCounts counts;
   size_t sent = 0;
   size_t answered = 0;
@@ -136,7 +137,7 @@ base::Result<ImportCounts> Import(Client& client, const std::vector<std::string>
       v1::AdminRequest request;
       const size_t first = sent;
       for (; sent < names.size() && sent - first < kUsersPerRequest; ++sent) {
-        request.mutable_import_users()->add_users()->set_name(names[sent]);
+        request.mutable_import_users()->add_users()->set_name(names[sent].text);
       }
       if (auto s = client.Send(static_cast<uint32_t>(first + 1), request); !s) return s.error();
       ++under_way;
@@ -149,8 +150,9 @@ base::Result<ImportCounts> Import(Client& client, const std::vector<std::string>
     for (const auto& result : answer->reply->import_users().results()) {
       if (!result.refused().empty()) {
         ++counts.refused;
-        std::fprintf(stderr, "line %zu: %s: %s\n", place + 1, names.at(place).c_str(),
-                     result.refused().c_str());
+        const Line& line = names.at(place);
+        std::fprintf(stderr, "line %zu: '%s': %s\n", line.number, ShownShort(line.text).c_str(),
+                     Shown(result.refused()).c_str());
       } else {
         ++(result.created() ? counts.created : counts.existed);
       }
@@ -214,16 +216,16 @@ void Show(Context& context, const v1::ShowUserReply& show) {
     return;
   }
   const v1::UserInfo& user = show.user();
-  std::cout << "name      " << user.name() << "\nid        " << user.user_id() << "\ncreated   "
-            << TimeText(user.created_ms()) << "\nlogin     "
+  std::cout << "name      " << Shown(user.name()) << "\nid        " << user.user_id()
+            << "\ncreated   " << TimeText(user.created_ms()) << "\nlogin     "
             << (user.disabled()       ? "disabled"
                 : user.has_password() ? "password, token"
                                       : "token")
             << "\nhead      " << show.head() << "\nfloor     " << show.floor() << '\n';
   for (const auto& device : show.devices()) {
-    std::cout << "device    " << base::ToHex(device.device_id()) << "  " << device.device_class()
-              << "  last login " << TimeText(device.last_login_ms()) << "  cursor "
-              << device.cursor() << (device.online() ? "  online" : "") << '\n';
+    std::cout << "device    " << base::ToHex(device.device_id()) << "  "
+              << Shown(device.device_class()) << "  last login " << TimeText(device.last_login_ms())
+              << "  cursor " << device.cursor() << (device.online() ? "  online" : "") << '\n';
   }
 }
 
@@ -244,8 +246,8 @@ void List(Context& context, int64_t after, int64_t most) {
       if (context.json) {
         all.push_back(ToJson(user));
       } else {
-        std::cout << user.user_id() << '\t' << user.name() << (user.disabled() ? "\tdisabled" : "")
-                  << '\n';
+        std::cout << user.user_id() << '\t' << Shown(user.name())
+                  << (user.disabled() ? "\tdisabled" : "") << '\n';
       }
     }
     if (!reply->list_users().more() || reply->list_users().users_size() == 0) break;
@@ -258,7 +260,7 @@ void Disable(Context& context, const std::string& name, bool disabled) {
   request.mutable_set_disabled()->set_name(name);
   request.mutable_set_disabled()->set_disabled(disabled);
   context.Ask(request, [&](const v1::AdminReply&) {
-    std::cout << name
+    std::cout << Shown(name)
               << (disabled ? " is disabled; its sessions have ended\n" : " may log in again\n");
   });
 }
@@ -273,42 +275,45 @@ void AddUserCommands(CLI::App& app, Context& context) {
   AddPasswordOptions(*add, add_options);
   add->callback([&context, add_options] { Add(context, *add_options); });
 
-  auto* const import = user->add_subcommand(
+  auto* const import_users = user->add_subcommand(
       "import", "create accounts without password; who exists already is left");
   const auto path = std::make_shared<std::string>();
-  import->add_option("FILE", *path, "one name per line; - is standard input")->required();
-  import->callback([&context, path] { ImportFile(context, *path);
-});
+  import_users->add_option("FILE", *path, "one name per line; - is standard input")->required();
+  import_users->callback([&context, path] { ImportFile(context, *path); });
 
-auto* const passwd = user->add_subcommand("passwd", "set or remove a password");
-const auto passwd_options = std::make_shared<PasswordOptions>();
-AddPasswordOptions(*passwd, passwd_options);
-passwd->callback([&context, passwd_options] { SetPassword(context, *passwd_options); });
+  auto* const passwd = user->add_subcommand("passwd", "set or remove a password");
+  const auto passwd_options = std::make_shared<PasswordOptions>();
+  AddPasswordOptions(*passwd, passwd_options);
+  passwd->callback([&context, passwd_options] { SetPassword(context, *passwd_options); });
 
-for (const bool disabled : {true, false}) {
-  auto* const command =
-      disabled ? user->add_subcommand("disable", "refuse logins and end the user's sessions")
-               : user->add_subcommand("enable", "let a disabled user in again");
-  const auto name = std::make_shared<std::string>();
-  command->add_option("NAME", *name, "login name")->required();
-  command->callback([&context, name, disabled] { Disable(context, *name, disabled); });
-}
+  for (const bool disabled : {true, false}) {
+    auto* const command =
+        disabled ? user->add_subcommand("disable", "refuse logins and end the user's sessions")
+                 : user->add_subcommand("enable", "let a disabled user in again");
+    const auto name = std::make_shared<std::string>();
+    command->add_option("NAME", *name, "login name")->required();
+    command->callback([&context, name, disabled] { Disable(context, *name, disabled); });
+  }
 
-auto* const show = user->add_subcommand("show", "one account with its devices");
-const auto shown = std::make_shared<std::string>();
-show->add_option("NAME", *shown, "login name")->required();
-show->callback([&context, shown] {
-  v1::AdminRequest request;
-  request.mutable_show_user()->set_name(*shown);
-  context.Ask(request, [&](const v1::AdminReply& reply) { Show(context, reply.show_user()); });
-});
+  auto* const show = user->add_subcommand("show", "one account with its devices");
+  const auto shown = std::make_shared<std::string>();
+  show->add_option("NAME", *shown, "login name")->required();
+  show->callback([&context, shown] {
+    v1::AdminRequest request;
+    request.mutable_show_user()->set_name(*shown);
+    context.Ask(request, [&](const v1::AdminReply& reply) { Show(context, reply.show_user()); });
+  });
 
-auto* const list = user->add_subcommand("list", "accounts in order of id");
-const auto after = std::make_shared<int64_t>(0);
-const auto most = std::make_shared<int64_t>(0);
-list->add_option("--after", *after, "begin after this user id");
-list->add_option("--limit", *most, "at most so many; 0 = all")->check(CLI::NonNegativeNumber);
-list->callback([&context, after, most] { List(context, *after, *most); });
+  auto* const list = user->add_subcommand("list", "accounts in order of id");
+  const auto after = std::make_shared<int64_t>(0);
+  const auto most = std::make_shared<int64_t>(0);
+  list->add_option("--after", *after, "begin after this user id")
+      ->check(CLI::Validator(
+          [](const std::string& word) { return word == "0" ? std::string() : CheckId(word); },
+          "ID"));
+  list->add_option("--limit", *most, "at most so many; 0 = all")
+      ->check(CLI::Validator(CheckCount, "NUMBER"));
+  list->callback([&context, after, most] { List(context, *after, *most); });
 }  // namespace hongyan::admin_cli
 
 }  // namespace hongyan::admin_cli
