@@ -5,6 +5,7 @@
 #include "shard/arrivals.h"
 #include "shard/courier.h"
 #include "shard/executor.h"
+#include "shard/item_codec.h"
 #include "storage/memory/memory_message_store.h"
 #include "tests/doctest_last.h"
 
@@ -171,6 +172,15 @@ TEST_CASE("ends that do not fit stop the channel, and the source says so") {
     CHECK(source.wire.items.back().items.empty());
     CHECK(source.wire.items.back().stopped);
   }
+}
+
+TEST_CASE("a group whose name is not UTF-8 comes out of an item as it went in") {
+  model::CreateGroupItem create;
+  create.group.id = model::GroupId(7);
+  create.group.name = "caf\xe9";
+  const auto back = DecodeItem(EncodeItem(create));
+  REQUIRE(back.ok());
+  CHECK(std::get<model::CreateGroupItem>(*back).group.name == create.group.name);
 }
 
 TEST_CASE("an item that waits too long makes its source refuse more") {
