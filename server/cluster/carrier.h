@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -18,6 +19,7 @@ struct TravellingItem {
   std::shared_ptr<const model::Item>
       item;  // null: its stored bytes could not be decoded, see `broken`
   std::string broken;
+  size_t bytes = 0;  // encoded
 };
 
 // Consecutive items of one channel; none = a hello, by which the ends meet (SHARDS section 2): it

@@ -287,12 +287,10 @@ std::unique_ptr<storage::Batch> BatchRun::Seal() {
   }
   for (auto& [channel, items] : outbox_) {
     storage::OutboxRow row{items.front().number, items.back().number, {}};
-    int64_t bytes = 0;
-    for (const auto& item : items) {
+    for (auto& item : items) {
       row.items.push_back(EncodeItem(*item.item));
-      bytes += static_cast<int64_t>(row.items.back().size());
+      item.bytes = row.items.back().size();
     }
-    outbox_bytes_[channel] = bytes;
     channels.PutOutbox(*batch_, channel, row);
   }
   for (auto& [id, shard] : driven_.shards) {
@@ -330,7 +328,7 @@ void BatchRun::Committed() {
   }
   for (auto& [channel, items] : outbox_) {
     Courier& courier = driven_.couriers.at(channel);
-    courier.Committed(std::move(items), outbox_bytes_[channel], now_ns_);
+    courier.Committed(std::move(items), now_ns_);
   }
 }
 

@@ -107,7 +107,6 @@ class BatchRun {
   std::deque<Local> locals_;
   std::map<storage::ChannelId, int64_t> locals_waiting_;
   std::map<storage::ChannelId, std::vector<cluster::TravellingItem>> outbox_;
-  std::map<storage::ChannelId, int64_t> outbox_bytes_;
   // The overlay over the store's parked items; none = unparked by this batch.
   std::map<std::pair<storage::ChannelId, int64_t>, std::optional<storage::ParkedItem>> parked_;
   bool sealed_ = false;

@@ -12,7 +12,11 @@ namespace {
 constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int64_t kTrimItems = 1024;    // a range this long is worth a trim
 constexpr size_t kGivenRecords = 8192;  // beyond, neighbours are merged: ages become coarser
-constexpr size_t kItemBytesGuess = 96;  // an item in memory, for the window's bound in bytes
+
+// What an item holds in memory, nearly: what it points at is about as large as it is encoded.
+size_t BytesOf(const cluster::TravellingItem& item) {
+  return sizeof(cluster::TravellingItem) + sizeof(model::Item) + item.bytes;
+}
 
 }  // namespace
 
@@ -25,6 +29,7 @@ base::Result<void> Courier::Open(storage::ChannelStore& store, int64_t head, uin
   applied_ = oldest_kept_ - 1;
   trimmed_ = applied_;
   window_.clear();
+  window_bytes_ = 0;
   window_from_ = oldest_kept_;
   sent_ = applied_;
   given_.clear();
@@ -37,10 +42,16 @@ base::Result<void> Courier::Open(storage::ChannelStore& store, int64_t head, uin
   return {};
 }
 
-void Courier::Committed(std::vector<cluster::TravellingItem> items, int64_t bytes, int64_t now_ns) {
+void Courier::Committed(std::vector<cluster::TravellingItem> items, int64_t now_ns) {
+  int64_t bytes = 0;
+  size_t held = 0;
+  for (const auto& item : items) {
+    bytes += static_cast<int64_t>(item.bytes);
+    held += BytesOf(item);
+  }
   const bool fits = window_last() == head_ &&
                     window_.size() + items.size() <= limits_.window_items &&
-                    (window_.size() + items.size()) * kItemBytesGuess <= limits_.window_bytes;
+                    window_bytes_ + held <= limits_.window_bytes;
   head_ = items.back().number;
   if (given_.size() < kGivenRecords) {
     given_.push_back({head_, now_ns, bytes});
@@ -50,6 +61,7 @@ void Courier::Committed(std::vector<cluster::TravellingItem> items, int64_t byte
   }
   given_bytes_ += bytes;
   if (fits) {
+    window_bytes_ += held;
     for (auto& item : items) window_.push_back(std::move(item));
   }
 }
@@ -63,7 +75,10 @@ void Courier::Applied(int64_t number) {
 void Courier::Confirm(int64_t applied) {
   if (applied <= applied_) return;
   applied_ = applied;
-  while (!window_.empty() && window_.front().number <= applied_) window_.pop_front();
+  while (!window_.empty() && window_.front().number <= applied_) {
+    window_bytes_ -= BytesOf(window_.front());
+    window_.pop_front();
+  }
   if (window_.empty()) {
     window_from_ = std::max(window_from_, applied_ + 1);
   } else {
@@ -134,11 +149,14 @@ void Courier::SayHello(cluster::Carrier& carrier, int64_t now_ns) {
 }
 
 void Courier::Refill(storage::ChannelStore& store) {
-  if (window_last() >= head_ || window_.size() * 2 > limits_.window_items) return;
+  if (window_last() >= head_ || window_.size() * 2 > limits_.window_items ||
+      window_bytes_ * 2 > limits_.window_bytes) {
+    return;
+  }
   if (window_.empty()) window_from_ = std::max(window_from_, applied_ + 1);
   const int64_t from = window_last() + 1;
-  auto rows =
-      store.ReadOutbox(channel_, from, limits_.window_items - window_.size(), limits_.window_bytes);
+  auto rows = store.ReadOutbox(channel_, from, limits_.window_items - window_.size(),
+                               limits_.window_bytes - window_bytes_);
   if (!rows) {
     LOG_WARN("outbox_unreadable source={} target={} error=\"{}\"", channel_.source, channel_.target,
              rows.error().text);
@@ -156,12 +174,13 @@ void Courier::Refill(storage::ChannelStore& store) {
     for (size_t i = 0; i < row.items.size(); ++i) {
       const int64_t number = row.first + static_cast<int64_t>(i);
       if (number != window_last() + 1 || number > head_) continue;
-      cluster::TravellingItem travelling{number, 0, nullptr, {}};
+      cluster::TravellingItem travelling{number, 0, nullptr, {}, row.items[i].size()};
       if (auto item = DecodeItem(row.items[i])) {
         travelling.item = std::make_shared<const model::Item>(std::move(item).value());
       } else {
         travelling.broken = row.items[i];
       }
+      window_bytes_ += BytesOf(travelling);
       window_.push_back(std::move(travelling));
     }
   }

@@ -23,8 +23,8 @@ class Courier {
   base::Result<void> Open(storage::ChannelStore& store, int64_t head, uint64_t meeting,
                           int64_t now_ns);
 
-  // A commit gave these items to the outbox; `bytes` is their encoded size.
-  void Committed(std::vector<cluster::TravellingItem> items, int64_t bytes, int64_t now_ns);
+  // A commit gave these items to the outbox.
+  void Committed(std::vector<cluster::TravellingItem> items, int64_t now_ns);
 
   // All through `number` is applied, as a target of the same executor knows; items applied in the
   // emitting commit itself never come by here before.
@@ -68,6 +68,7 @@ class Courier {
   const ExecutorLimits& limits_;
   std::deque<cluster::TravellingItem> window_;  // consecutive, from window_from_
   int64_t window_from_ = 1;
+  size_t window_bytes_ = 0;  // of window_, in memory
   std::deque<Given> given_;
   int64_t given_bytes_ = 0;
   int64_t head_ = 0;     // last number given

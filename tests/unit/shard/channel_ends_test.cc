@@ -174,6 +174,66 @@ TEST_CASE("ends that do not fit stop the channel, and the source says so") {
   }
 }
 
+TEST_CASE("too many items under way, or too many bytes of them, make the source refuse more") {
+  Source source(0);
+  source.Pump();
+  source.courier.OnProgress({kChannel, 5, 0, 0, false}, source.now);
+  source.limits.lag_items = 10;
+  source.limits.lag_bytes = 1000;
+  int64_t next = 1;
+  const auto give = [&](int64_t count, size_t bytes) {
+    std::vector<TravellingItem> items;
+    for (; count > 0; --count) {
+      items.push_back({next++, 1, std::make_shared<const model::Item>(), {}, bytes});
+    }
+    source.courier.Committed(std::move(items), source.now);
+  };
+  const auto confirm = [&](int64_t number) {
+    source.courier.OnProgress({kChannel, 5, kIncarnation, number, false}, source.now);
+  };
+  std::string why;
+  give(10, 1);
+  CHECK(source.courier.MayEmit(source.now, &why));
+  give(1, 1);
+  CHECK_FALSE(source.courier.MayEmit(source.now, &why));
+  confirm(11);
+  give(1, 1000);
+  CHECK(source.courier.MayEmit(source.now, &why));
+  give(1, 1);
+  CHECK_FALSE(source.courier.MayEmit(source.now, &why));
+  confirm(12);
+  CHECK(source.courier.MayEmit(source.now, &why));
+}
+
+TEST_CASE("the window of a channel holds so many bytes, the rest stays in the outbox") {
+  Source source(0);
+  source.limits.window_bytes = 100'000;
+  source.Pump();
+  source.courier.OnProgress({kChannel, 5, 0, 0, false}, source.now);
+  // Each in a commit of its own, 30,000 bytes when encoded.
+  model::CreateGroupItem large;
+  large.group.id = model::GroupId(7);
+  large.group.name = std::string(30'000, 'x');
+  for (int64_t number = 1; number <= 20; ++number) {
+    auto batch = source.store.NewBatch();
+    source.store.channels().PutOutbox(*batch, kChannel, {number, number, {EncodeItem(large)}});
+    CHECK(source.store.Commit(std::move(batch)) == storage::CommitOutcome::kCommitted);
+    source.courier.Committed(
+        {{number, 1, std::make_shared<const model::Item>(large), {}, EncodeItem(large).size()}},
+        source.now);
+  }
+  int64_t arrived = 0;
+  while (arrived < 20) {
+    source.wire.items.clear();
+    source.Pump();
+    REQUIRE(source.wire.items.size() == 1);
+    const auto& items = source.wire.items.front().items;
+    CHECK(items.size() <= 3);
+    for (const auto& item : items) CHECK(item.number == ++arrived);
+    source.courier.OnProgress({kChannel, 5, kIncarnation, arrived, false}, source.now);
+  }
+}
+
 TEST_CASE("a group whose name is not UTF-8 comes out of an item as it went in") {
   model::CreateGroupItem create;
   create.group.id = model::GroupId(7);
