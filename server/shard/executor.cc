@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "model/reason.h"
 #include "shard/batch_run.h"
+#include "shard/command_bytes.h"
 #include "shard/shard_time.h"
 
 namespace hongyan::shard {
@@ -69,6 +70,7 @@ struct Executor::Impl {
   void Close(const base::Error& why);
   void ForgetAll();
   std::vector<Outbound> Abandoned();
+  void Left(const std::vector<model::Command>& answered);
   void PumpAll();
   void NoteQueueTime(const model::Command& command, int64_t now_ns);
   void PublishReport();
@@ -90,7 +92,8 @@ struct Executor::Impl {
   Inbox inbox;
   bool sleeping = false;
   bool stopping = false;
-  std::atomic<int64_t> queued{0};
+  std::atomic<int64_t> queued{0};        // commands taken and not yet answered,
+  std::atomic<int64_t> queued_bytes{0};  // and what they hold
 
   // -- the executor's thread only
   ShardTime time;
@@ -193,20 +196,24 @@ base::Result<void> Executor::Submit(model::Command command) {
 base::Result<void> Executor::SubmitAll(std::vector<model::Command> commands) {
   Impl& me = *impl_;
   const int64_t now_ns = me.clock.BootNs();
+  const auto count = static_cast<int64_t>(commands.size());
+  int64_t bytes = 0;
+  for (const auto& command : commands) bytes += BytesOf(command);
   bool wake = false;
   {
     std::lock_guard lock(me.mutex);
-    const auto count = static_cast<int64_t>(commands.size());
     if (me.stopping) {
       return model::Refuse(base::Code::kUnavailable, model::Reason::kDraining,
                            "the server is going down; connect again", 1000);
     }
     if (me.queued.load(std::memory_order_relaxed) + count >
-        static_cast<int64_t>(me.limits.queue_commands)) {
+            static_cast<int64_t>(me.limits.queue_commands) ||
+        me.queued_bytes.load(std::memory_order_relaxed) + bytes > me.limits.queue_bytes) {
       return model::Refuse(base::Code::kResourceExhausted, model::Reason::kBusy,
                            "the server is busy; send the same request again after a moment", 100);
     }
     me.queued.fetch_add(count, std::memory_order_relaxed);
+    me.queued_bytes.fetch_add(bytes, std::memory_order_relaxed);
     for (auto& command : commands) {
       command.queued_ns = now_ns;
       me.inbox.commands.push_back(std::move(command));
@@ -342,7 +349,7 @@ void Executor::Impl::Finish(BatchRun& run, std::vector<model::Command> taken) {
     // Refusals and repeats only: nothing to make durable, so nothing to wait for.
     run.Committed();
     Answer(run);
-    queued.fetch_sub(static_cast<int64_t>(taken.size()), std::memory_order_relaxed);
+    Left(taken);
     return;
   }
   const CommitOutcome outcome = store.Commit(run.Seal());
@@ -372,7 +379,7 @@ void Executor::Impl::Finish(BatchRun& run, std::vector<model::Command> taken) {
       Recover(run, taken);
       break;
   }
-  queued.fetch_sub(static_cast<int64_t>(taken.size()), std::memory_order_relaxed);
+  Left(taken);
 }
 
 void Executor::Impl::Answer(BatchRun& run) {
@@ -383,11 +390,19 @@ void Executor::Impl::Answer(BatchRun& run) {
   if (!run.effects.empty()) outlet.Effects(std::move(run.effects));
 }
 
+// These commands wait no more: there is room for others.
+void Executor::Impl::Left(const std::vector<model::Command>& answered) {
+  int64_t bytes = 0;
+  for (const auto& command : answered) bytes += BytesOf(command);
+  queued.fetch_sub(static_cast<int64_t>(answered.size()), std::memory_order_relaxed);
+  queued_bytes.fetch_sub(bytes, std::memory_order_relaxed);
+}
+
 void Executor::Impl::Refuse(const std::vector<model::Command>& taken, const base::Error& error) {
   std::vector<Outbound> replies;
   for (const auto& command : taken) replies.push_back({command.reply_to, error});
   if (!replies.empty()) outlet.Replies(std::move(replies));
-  queued.fetch_sub(static_cast<int64_t>(taken.size()), std::memory_order_relaxed);
+  Left(taken);
 }
 
 // After a rejected batch: each command alone, once, so that one that cannot be committed refuses
@@ -415,7 +430,7 @@ void Executor::Impl::OneByOne(std::vector<model::Command> taken) {
              base::Error(base::Code::kInternal, "the store refused this request; see the log"));
       continue;
     }
-    queued.fetch_sub(1, std::memory_order_relaxed);
+    Left(one);
   }
 }
 

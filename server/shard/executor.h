@@ -17,12 +17,13 @@
 namespace hongyan::shard {
 
 struct ExecutorLimits {
-  size_t batch_records = 1000;     // a batch is bounded by what it writes:
-  size_t batch_bytes = 256 << 10;  // one sync costs the same up to there
-  size_t slice_at_least = 64;      // records an item is given, even where a batch is nearly full
-  size_t queue_commands = 65'536;  // above: BUSY
-  size_t shortcut_entries = 64;    // items up to here may be applied in the emitting commit
-  size_t window_items = 4096;      // of a channel, in memory
+  size_t batch_records = 1000;      // a batch is bounded by what it writes:
+  size_t batch_bytes = 256 << 10;   // one sync costs the same up to there
+  size_t slice_at_least = 64;       // records an item is given, even where a batch is nearly full
+  size_t queue_commands = 65'536;   // above: BUSY
+  int64_t queue_bytes = 256 << 20;  // of commands waiting and under way; above: BUSY
+  size_t shortcut_entries = 64;     // items up to here may be applied in the emitting commit
+  size_t window_items = 4096;       // of a channel, in memory
   size_t window_bytes = 4 << 20;
   int64_t lag_ms = 1000;  // a channel whose oldest item is older takes no new sends
   int64_t lag_items = 100'000;

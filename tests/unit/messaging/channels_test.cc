@@ -144,6 +144,31 @@ TEST_CASE("traffic does not make a closed store be opened again and again: the c
   }
 }
 
+TEST_CASE("commands waiting are bounded by their bytes, and there is room again once answered") {
+  for (const auto fate : {CommitFate::kApply, CommitFate::kReject, CommitFate::kUnknownLost}) {
+    House::Options options;
+    options.limits.queue_bytes = 100'000;
+    House house(options);
+    house.faults.commit = [fate] { return fate; };
+    house.faults.reopen_fails = [] { return true; };
+    house.Restart();
+    const auto talk = House::Direct(house.User("anna"), house.User("bert"));
+    const auto submit = [&] {
+      model::Command command;
+      command.shard = house.router().ShardOf(talk);
+      command.body = house.MakeSend("anna", talk, std::string(30'000, 'x'));
+      return house.executor().Submit(std::move(command));
+    };
+    for (int round = 0; round < 3; ++round) {
+      for (int i = 0; i < 3; ++i) CHECK(submit().ok());
+      const auto refused = submit();
+      REQUIRE_FALSE(refused.ok());
+      CHECK(static_cast<Reason>(refused.error().reason) == Reason::kBusy);
+      house.Run();
+    }
+  }
+}
+
 TEST_CASE("a rejected batch refuses only the command that cannot be committed") {
   House house;
   const auto talk = House::Direct(house.User("anna"), house.User("bert"));

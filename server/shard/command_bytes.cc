@@ -1,0 +1,39 @@
+#include "shard/command_bytes.h"
+
+#include <variant>
+
+namespace hongyan::shard {
+namespace {
+
+struct BodyBytes {
+  size_t operator()(const model::SendMessage& c) const { return c.body.size(); }
+  size_t operator()(const model::CreateGroup& c) const {
+    return c.name.size() + c.members.size() * sizeof(model::UserId);
+  }
+  size_t operator()(const model::ChangeMembers& c) const {
+    return (c.add.size() + c.remove.size()) * sizeof(model::UserId);
+  }
+  size_t operator()(const model::CreateUsers& c) const {
+    size_t bytes = 0;
+    for (const auto& user : c.users) {
+      bytes += sizeof(model::User) + user.name.size() + user.password_hash.size();
+    }
+    return bytes;
+  }
+  size_t operator()(const model::SetPassword& c) const { return c.password_hash.size(); }
+  size_t operator()(const model::OpenSession& c) const { return c.device_class.size(); }
+  // All others are flat.
+  size_t operator()(const model::SetDisabled&) const { return 0; }
+  size_t operator()(const model::RevokeTokens&) const { return 0; }
+  size_t operator()(const model::ConfirmCursor&) const { return 0; }
+  size_t operator()(const model::RetryParked&) const { return 0; }
+  size_t operator()(const model::AcceptChannel&) const { return 0; }
+};
+
+}  // namespace
+
+int64_t BytesOf(const model::Command& command) {
+  return static_cast<int64_t>(sizeof(model::Command) + std::visit(BodyBytes(), command.body));
+}
+
+}  // namespace hongyan::shard
