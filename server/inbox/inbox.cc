@@ -21,6 +21,13 @@ constexpr size_t kRecordsPerFollower = 2;
 
 bool ByUser(const auto& a, const auto& b) { return a.user < b.user; }
 
+// Where to go on in a list by user id, after the last user who has been reached.
+size_t FirstAfter(const auto& followers, int64_t last_user) {
+  const auto first = std::find_if(followers.begin(), followers.end(),
+                                  [last_user](const auto& f) { return f.user.value > last_user; });
+  return static_cast<size_t>(first - followers.begin());
+}
+
 }  // namespace
 
 Inbox::Inbox(storage::InboxStore& store, OnlineHeads& online, int64_t generation)
@@ -57,10 +64,15 @@ base::Result<ItemOutcome> Inbox::Apply(shard::UnitOfWork& work, const shard::Ite
   const size_t count = std::min<size_t>(item.users.size(), 2);
   for (size_t i = 0; i < count; ++i) {
     auto slot = SlotOf(item.users[i]);
-    if (!slot) return slot.error();
-    slots[i] = *slot;
+    // A broken one fails alone, as an item of its own; another may be had later.
+    if (!slot && (count == 1 || slot.error().code != base::Code::kDataLoss)) return slot.error();
+    if (slot) slots[i] = *slot;
   }
   for (size_t i = 0; i < count; ++i) {
+    if (slots[i] == nullptr) {
+      SetApart(work, item.users[i], item.entry, item.sender, item.sender_device);
+      continue;
+    }
     const bool own = item.users[i] == item.sender;
     model::Entry entry = item.entry;
     if (!own) entry.client_msg_id = {};
@@ -93,10 +105,18 @@ base::Result<void> Inbox::Warm(std::vector<CachedFollower>& followers, size_t fr
   for (size_t i = from; i < end; ++i) {
     if (followers[i].slot != nullptr) continue;
     auto slot = SlotOf(followers[i].user);
-    if (!slot) return slot.error();
-    followers[i].slot = *slot;
+    if (slot) {
+      followers[i].slot = *slot;
+    } else if (slot.error().code != base::Code::kDataLoss) {
+      return slot.error();
+    }
   }
   return {};
+}
+
+void Inbox::SetApart(shard::UnitOfWork& work, model::UserId user, const model::Entry& entry,
+                     model::UserId sender, const model::DeviceId& device) {
+  work.Emit(work.shard(), model::DirectItem{entry, sender, device, {user}}, 1);
 }
 
 base::Result<size_t> Inbox::WriteEntries(shard::UnitOfWork& work,
@@ -107,18 +127,23 @@ base::Result<size_t> Inbox::WriteEntries(shard::UnitOfWork& work,
   const size_t end = from + std::min(followers.size() - from, most);
   recipients_.clear();
   for (size_t i = from; i < end; ++i) {
+    if (followers[i].slot == nullptr) {
+      SetApart(work, followers[i].user, entry, sender, device);
+      continue;
+    }
     if (followers[i].user == sender) continue;
     recipients_.push_back({followers[i].user, Give(*followers[i].slot, {})});
   }
   model::Entry plain = entry;
   plain.client_msg_id = {};
   store_.Append(work.batch(), recipients_, plain);
+  entries_pending_ += static_cast<int64_t>(recipients_.size());
   for (size_t i = from; i < end; ++i) {
-    if (followers[i].user != sender) continue;
+    if (followers[i].user != sender || followers[i].slot == nullptr) continue;
     const storage::InboxStore::Recipient own{sender, Give(*followers[i].slot, device)};
     store_.Append(work.batch(), {&own, 1}, entry);
+    ++entries_pending_;
   }
-  entries_pending_ += static_cast<int64_t>(end - from);
   return end - from;
 }
 
@@ -148,7 +173,7 @@ base::Result<ItemOutcome> Inbox::Apply(shard::UnitOfWork& work, const shard::Ite
     return Mismatch(work, place, group, state, at, "waits for a snapshot of its group's slice");
   }
   if (at <= state.row.conv_seq) {
-    return ApplyOld(work, group, state, item.entry, item.sender, item.sender_device);
+    return ApplyOld(work, place, group, state, item.entry, item.sender, item.sender_device, {});
   }
   if (state.row.version != item.version ||
       static_cast<int64_t>(state.followers.size()) != item.expected) {
@@ -158,18 +183,33 @@ base::Result<ItemOutcome> Inbox::Apply(shard::UnitOfWork& work, const shard::Ite
                         " followers, the item is for version " + std::to_string(item.version) +
                         " with " + std::to_string(item.expected));
   }
-  const auto from = static_cast<size_t>(place.position);
+  const size_t from = FirstAfter(state.followers, place.position);
   auto written = WriteEntries(work, state.followers, from, max_records, item.entry, item.sender,
                               item.sender_device);
   if (!written) return written.error();
-  const size_t position = from + *written;
-  return position < state.followers.size() ? ItemOutcome::Slice(static_cast<int64_t>(position))
-                                           : ItemOutcome::Applied();
+  const size_t end = from + *written;
+  return end < state.followers.size() ? ItemOutcome::Slice(state.followers[end - 1].user.value)
+                                      : ItemOutcome::Applied();
 }
 
-// Three stretches, one position over all of them: rows of who joins, entries for everyone before
-// and after, rows of who left. The slice itself changes with the last piece, so what comes between
-// sees the old one; and nothing comes between in this channel.
+// Followers before and after the change, by user id. Read back after a restart in the middle, the
+// rows have some who join already and some who left no more: it is the same list.
+std::vector<Inbox::CachedFollower> Inbox::Everyone(const std::vector<CachedFollower>& followers,
+                                                   const model::MembersItem& item) {
+  std::vector<CachedFollower> everyone = followers;
+  for (const model::UserId user : item.added) everyone.push_back({user, item.entry.conv_seq});
+  for (const model::UserId user : item.removed) everyone.push_back({user, {}});
+  std::stable_sort(everyone.begin(), everyone.end(),
+                   [](const auto& a, const auto& b) { return ByUser(a, b); });
+  const auto twice = std::unique(everyone.begin(), everyone.end(),
+                                 [](const auto& a, const auto& b) { return a.user == b.user; });
+  everyone.erase(twice, everyone.end());
+  return everyone;
+}
+
+// Two stretches: rows of who joins and who leaves, then entries for everyone before and after. The
+// slice itself changes with the last piece, so what comes between sees the old one; and nothing
+// comes between in this channel.
 base::Result<ItemOutcome> Inbox::Apply(shard::UnitOfWork& work, const shard::ItemPlace& place,
                                        const model::MembersItem& item, size_t max_records) {
   const model::GroupId group = item.entry.conversation.group();
@@ -181,61 +221,43 @@ base::Result<ItemOutcome> Inbox::Apply(shard::UnitOfWork& work, const shard::Ite
     return Mismatch(work, place, group, state, at, "waits for a snapshot of its group's slice");
   }
   if (at <= state.row.conv_seq) {
-    return ApplyOld(work, group, state, item.entry, item.actor, {});
+    return ApplyOld(work, place, group, state, item.entry, item.actor, {}, item.removed);
   }
-  const bool begun = place.position > 0;
-  const auto before = static_cast<int64_t>(state.followers.size());
+  if (place.position == 0 || partial_.number != place.number || partial_.source != place.source) {
+    partial_ = {place.number, place.source, Everyone(state.followers, item)};
+  }
+  std::vector<CachedFollower>& everyone = partial_.everyone;
   // A shard without members of the group hears nothing of it, so its version may be any old one.
-  const bool same_version = state.row.version == item.version_before || before == 0;
-  if (!begun && (!same_version || before != state.row.count ||
-                 before + static_cast<int64_t>(item.added.size()) != item.expected)) {
-    return Mismatch(work, place, group, state, at,
-                    "slice has version " + std::to_string(state.row.version) + " with " +
-                        std::to_string(before) + " of " + std::to_string(state.row.count) +
-                        " followers, the change is from version " +
-                        std::to_string(item.version_before) + " and makes " +
-                        std::to_string(item.expected) + " entries");
+  const auto joining = static_cast<int64_t>(item.added.size());
+  const bool same_version = state.row.version == item.version_before || item.expected == joining;
+  if (!same_version || state.row.count + joining != item.expected ||
+      static_cast<int64_t>(everyone.size()) != item.expected) {
+    return Mismatch(
+        work, place, group, state, at,
+        "slice has version " + std::to_string(state.row.version) + " with " +
+            std::to_string(state.followers.size()) + " of " + std::to_string(state.row.count) +
+            " followers, the change is from version " + std::to_string(item.version_before) +
+            " and makes " + std::to_string(item.expected) + " entries");
   }
-  if (!begun || partial_.number != place.number || partial_.source != place.source) {
-    partial_ = {place.number, place.source, state.followers};
-    for (const model::UserId user : item.added) partial_.everyone.push_back({user, at});
-    for (const model::UserId user : item.removed) partial_.everyone.push_back({user, {}});
-    // Read back after a restart, the rows have some who join already and some who left no more: the
-    // position counts in the same list of everyone as before it.
-    std::stable_sort(partial_.everyone.begin(), partial_.everyone.end(),
-                     [](const auto& a, const auto& b) { return ByUser(a, b); });
-    const auto twice = std::unique(partial_.everyone.begin(), partial_.everyone.end(),
-                                   [](const auto& a, const auto& b) { return a.user == b.user; });
-    partial_.everyone.erase(twice, partial_.everyone.end());
-  }
-  const size_t joins_end = item.added.size();
-  const size_t entries_end = joins_end + partial_.everyone.size();
-  const size_t all_end = entries_end + item.removed.size();
-  auto position = static_cast<size_t>(place.position);
+  const size_t rows = item.added.size() + item.removed.size();
+  size_t row = place.position > 0 ? rows : static_cast<size_t>(-place.position);
+  const size_t from = FirstAfter(everyone, place.position);
   size_t left = max_records;
   // Whose entries this piece may reach, before the first row of it is written.
-  if (position < entries_end) {
-    const size_t first = std::max(position, joins_end) - joins_end;
-    if (auto warm = Warm(partial_.everyone, first, left); !warm) return warm.error();
+  if (auto warm = Warm(everyone, from, left); !warm) return warm.error();
+  for (; row < rows && left > 0; ++row, left -= std::min(left, kRecordsPerFollower)) {
+    if (row < item.added.size()) {
+      store_.PutFollower(work.batch(), work.shard(), group, {item.added[row], at, {}});
+    } else {
+      store_.EraseFollower(work.batch(), work.shard(), group,
+                           item.removed[row - item.added.size()]);
+    }
   }
-  while (position < joins_end && left > 0) {
-    store_.PutFollower(work.batch(), work.shard(), group, {item.added[position], at, {}});
-    ++position;
-    left -= std::min(left, kRecordsPerFollower);
-  }
-  if (position >= joins_end && position < entries_end && left > 0) {
-    auto written = WriteEntries(work, partial_.everyone, position - joins_end, left, item.entry,
-                                item.actor, {});
-    if (!written) return written.error();
-    position += *written;
-    left -= std::min(left, *written);
-  }
-  while (position >= entries_end && position < all_end && left > 0) {
-    store_.EraseFollower(work.batch(), work.shard(), group, item.removed[position - entries_end]);
-    ++position;
-    left -= std::min(left, kRecordsPerFollower);
-  }
-  if (position < all_end) return ItemOutcome::Slice(static_cast<int64_t>(position));
+  if (row < rows || left == 0) return ItemOutcome::Slice(-static_cast<int64_t>(row));
+  auto written = WriteEntries(work, everyone, from, left, item.entry, item.actor, {});
+  if (!written) return written.error();
+  const size_t end = from + *written;
+  if (end < everyone.size()) return ItemOutcome::Slice(everyone[end - 1].user.value);
 
   auto next = std::make_shared<SliceState>();
   next->followers = std::move(partial_.everyone);
@@ -278,9 +300,11 @@ base::Result<ItemOutcome> Inbox::Apply(shard::UnitOfWork& work, const shard::Ite
 
 // An item that waited for the snapshot, which stands for a later moment: it goes to whoever
 // followed then. A change of members among them is an entry only; the snapshot holds its outcome.
-base::Result<ItemOutcome> Inbox::ApplyOld(shard::UnitOfWork& work, model::GroupId group,
-                                          const SliceState& slice, const model::Entry& entry,
-                                          model::UserId sender, const model::DeviceId& device) {
+base::Result<ItemOutcome> Inbox::ApplyOld(shard::UnitOfWork& work, const shard::ItemPlace& place,
+                                          model::GroupId group, const SliceState& slice,
+                                          const model::Entry& entry, model::UserId sender,
+                                          const model::DeviceId& device,
+                                          const std::vector<model::UserId>& left) {
   std::vector<CachedFollower> then;
   const model::ConvSeq at = entry.conv_seq;
   if (group == replay_group_) {
@@ -293,7 +317,9 @@ base::Result<ItemOutcome> Inbox::ApplyOld(shard::UnitOfWork& work, model::GroupI
     for (const auto& follower : slice.followers) {
       if (follower.since <= at) then.push_back({follower.user, follower.since});
     }
+    for (const auto user : left) then.push_back({user, {}});
   }
+  std::erase_if(then, [&place](const auto& f) { return f.user.value <= place.position; });
   auto written = WriteEntries(work, then, 0, then.size(), entry, sender, device);
   if (!written) return written.error();
   return ItemOutcome::Applied();

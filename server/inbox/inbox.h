@@ -31,7 +31,9 @@ class Inbox {
   // `store` and `online` outlive it.
   Inbox(storage::InboxStore& store, OnlineHeads& online, int64_t generation);
 
-  // Each as shard::Logic::ApplyItem says.
+  // Each as shard::Logic::ApplyItem says. The position in an item to a group's members is the last
+  // user, by id, who has its entry: good whatever becomes of the slice. Before there is one it
+  // counts, below 0, the rows of followers that a change of members has written.
   base::Result<shard::ItemOutcome> Apply(shard::UnitOfWork& work, const shard::ItemPlace& place,
                                          const model::DirectItem& item);
   base::Result<shard::ItemOutcome> Apply(shard::UnitOfWork& work, const shard::ItemPlace& place,
@@ -68,9 +70,17 @@ class Inbox {
   base::Result<HeadSlot*> SlotOf(model::UserId user);
   model::Seq Give(HeadSlot& slot, const model::DeviceId& from);
 
+  static std::vector<CachedFollower> Everyone(const std::vector<CachedFollower>& followers,
+                                              const model::MembersItem& item);
+
   // Finds the slots of followers[from..from + most): what reads must be read before anything is
-  // written.
+  // written. One whose head is broken keeps none.
   base::Result<void> Warm(std::vector<CachedFollower>& followers, size_t from, size_t most);
+
+  // What one user gets of a message, as an item of its own by the shard's channel to itself: it
+  // fails and is parked there alone.
+  static void SetApart(shard::UnitOfWork& work, model::UserId user, const model::Entry& entry,
+                       model::UserId sender, const model::DeviceId& device);
 
   // One entry for each of followers[from..), at most `most`; returns how many were looked at.
   base::Result<size_t> WriteEntries(shard::UnitOfWork& work, std::vector<CachedFollower>& followers,
@@ -80,9 +90,13 @@ class Inbox {
   shard::ItemOutcome Mismatch(shard::UnitOfWork& work, const shard::ItemPlace& place,
                               model::GroupId group, const SliceState& slice, model::ConvSeq at,
                               std::string why);
-  base::Result<shard::ItemOutcome> ApplyOld(shard::UnitOfWork& work, model::GroupId group,
-                                            const SliceState& slice, const model::Entry& entry,
-                                            model::UserId sender, const model::DeviceId& device);
+  // Who had an entry before the item was parked is told by `place`; `left` are those whom it
+  // removed.
+  base::Result<shard::ItemOutcome> ApplyOld(shard::UnitOfWork& work, const shard::ItemPlace& place,
+                                            model::GroupId group, const SliceState& slice,
+                                            const model::Entry& entry, model::UserId sender,
+                                            const model::DeviceId& device,
+                                            const std::vector<model::UserId>& left);
 
   storage::InboxStore& store_;
   OnlineHeads& online_;

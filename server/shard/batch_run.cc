@@ -159,9 +159,13 @@ void BatchRun::Park(Arrivals& arrivals, storage::ChannelId channel,
                     std::string why) {
   LOG_ERROR("item_parked source={} target={} number={} conversation={}/{} why=\"{}\"",
             channel.source, channel.target, item.number, waits_for.a, waits_for.b, why);
-  storage::ParkedItem parked{channel,        item.number,
-                             waits_for,      time_ms_,
-                             std::move(why), item.item ? EncodeItem(*item.item) : item.broken};
+  storage::ParkedItem parked{channel,
+                             item.number,
+                             waits_for,
+                             time_ms_,
+                             std::move(why),
+                             item.item ? EncodeItem(*item.item) : item.broken,
+                             arrivals.mark().position};
   store_.channels().Park(*batch_, parked);
   parked_[{channel, item.number}] = std::move(parked);
   driven_.shards.at(channel.target).touched = true;
@@ -206,7 +210,7 @@ void BatchRun::Release(model::ShardId target, model::ConversationId conversation
     if (row.conversation != conversation) continue;
     auto item = DecodeItem(row.item);
     if (!item) continue;
-    const ItemPlace place{row.channel.source, row.number, 0};
+    const ItemPlace place{row.channel.source, row.number, row.position};
     auto outcome =
         logic.ApplyItem(WorkOf(target), place, *item, std::numeric_limits<size_t>::max());
     if (outcome && outcome->kind == ItemOutcome::Kind::kApplied) {
@@ -234,7 +238,7 @@ model::Reply BatchRun::RetryParked(const model::RetryParked& retry) {
     ++answer.retried;
     auto item = DecodeItem(row.item);
     if (!item) continue;
-    const ItemPlace place{channel.source, row.number, 0};
+    const ItemPlace place{channel.source, row.number, row.position};
     auto outcome = shard->second.logic->ApplyItem(WorkOf(retry.target), place, *item,
                                                   std::numeric_limits<size_t>::max());
     if (!outcome || outcome->kind != ItemOutcome::Kind::kApplied) continue;

@@ -75,7 +75,7 @@ struct ItemOutcome {
 };
 
 // Where an item comes from: its channel's source, its number, and how far it has been applied
-// already.
+// already: what its last kSlice said, also when it was parked in between; 0 = not begun.
 struct ItemPlace {
   model::ShardId source = 0;
   int64_t number = 0;

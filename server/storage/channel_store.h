@@ -33,7 +33,7 @@ struct ChannelMark {
   uint64_t incarnation = 0;  // of the source, as first met
   int64_t applied = 0;       // number of the last item applied
   int64_t total_fen = 0;     // running total over items 1..applied
-  int64_t position = 0;      // how far item applied + 1 has been applied in slices
+  int64_t position = 0;      // how far item applied + 1 has been applied in slices; 0 = not begun
   bool operator==(const ChannelMark&) const = default;
 };
 
@@ -53,6 +53,7 @@ struct ParkedItem {
   int64_t parked_ms = 0;
   std::string why;   // for people
   std::string item;  // encoded
+  int64_t position = 0;  // how far it was applied in slices: no further piece of it twice
 };
 
 // Heads, channels and parked items of all shards of the store. Reads: any thread. Others: the

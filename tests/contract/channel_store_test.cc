@@ -128,6 +128,7 @@ TEST_CASE_TEMPLATE("parked items are kept whole, listed by target, and can be ta
     item.number = number;
     item.conversation = {0, 77};
     item.parked_ms = 5;
+    item.position = -7;
     item.why = "waits for a slice";
     item.item = std::string("\0\1", 2);
     return item;
@@ -149,6 +150,7 @@ TEST_CASE_TEMPLATE("parked items are kept whole, listed by target, and can be ta
   CHECK(parked[2].channel == ChannelId{3, 2});
   CHECK(parked[0].conversation == model::ConversationId{0, 77});
   CHECK(parked[0].parked_ms == 5);
+  CHECK(parked[0].position == -7);
   CHECK(parked[0].why == "waits for a slice");
   CHECK(parked[0].item == std::string("\0\1", 2));
   CHECK(channels.ListParked(2, 2)->size() == 2);

@@ -120,6 +120,9 @@ mutate trim-undelivered server/shard/courier.cc \
   'store.TrimOutbox(channel_, applied_)' 'store.TrimOutbox(channel_, head_)'
 mutate never-trim server/shard/courier.cc \
   'if (!met_ || applied_ <= trimmed_) return;' 'return;'
+mutate parked-position-lost server/shard/batch_run.cc \
+  'const ItemPlace place{row.channel.source, row.number, row.position};' \
+  'const ItemPlace place{row.channel.source, row.number, 0};'
 mutate parked-not-released server/shard/batch_run.cc \
   'if (row.conversation != conversation) continue;' 'continue;'
 mutate waiters-answered-twice server/shard/executor.cc \
@@ -161,7 +164,7 @@ mutate leaver-keeps-following server/inbox/inbox.cc \
   'static_cast<int64_t>(state.followers.size()) != item.expected' 'false' \
   'before + static_cast<int64_t>(item.added.size()) != item.expected' 'false'
 mutate wrong-row-erased server/inbox/inbox.cc \
-  'group, item.removed[position - entries_end]' 'group, item.removed[0]'
+  'item.removed[row - item.added.size()]' 'item.removed[0]'
 mutate damage-not-seen server/inbox/inbox.cc \
   'state.row.version != item.version || static_cast<int64_t>(state.followers.size()) != item.expected' 'false'
 mutate snapshot-without-leavers server/conversation/conversations.cc \

@@ -15,6 +15,10 @@ model::Seq FloorIn(const MemoryState& state, model::UserId user) {
 
 base::Result<model::Seq> MemoryInboxStore::LastSeq(model::UserId user) const {
   return door_.Look([&](const MemoryState& state) -> base::Result<model::Seq> {
+    if (state.broken_inboxes.contains(user)) {
+      return model::Refuse(base::Code::kDataLoss, model::Reason::kBroken,
+                           "the inbox of user " + std::to_string(user.value) + " is broken");
+    }
     auto row = state.entries.upper_bound({user, model::Seq(INT64_MAX)});
     if (row == state.entries.begin()) return model::Seq();
     --row;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "model/account.h"
@@ -57,6 +58,7 @@ struct MemoryState {
   std::map<ChannelPlace, OutboxRow> outbox;          // by the number of the row's last item
   std::map<ChannelPlace, OutboxRow> unsynced_trims;  // removed, but a crash brings them back
   std::map<ChannelPlace, ParkedItem> parked;
+  std::set<model::UserId> broken_inboxes;  // by tests: reading their newest entry is kDataLoss
 };
 
 }  // namespace hongyan::storage

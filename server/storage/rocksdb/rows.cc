@@ -242,6 +242,7 @@ std::string EncodeParked(const ParkedItem& item) {
   row.set_parked_ms(item.parked_ms);
   row.set_why(item.why);
   row.set_item(item.item);
+  row.set_position(item.position);
   return row.SerializeAsString();
 }
 
@@ -252,6 +253,7 @@ bool DecodeParked(rocksdb::Slice value, ParkedItem* item) {
   item->parked_ms = row.parked_ms();
   item->why = row.why();
   item->item = row.item();
+  item->position = row.position();
   return true;
 }
 

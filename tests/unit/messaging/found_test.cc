@@ -86,6 +86,89 @@ TEST_CASE("who leaves leaves the slice, wherever a restart cuts the change") {
   }
 }
 
+TEST_CASE("what is parked in the middle of its slices reaches everybody once, and the rest only") {
+  for (const bool change : {false, true}) {
+    int cut = 0;
+    for (int die_at = 1; die_at < 16; ++die_at) {
+      House house(Sliced());
+      const auto group = House::Group(house.Create("anna", "g", People(12)));
+      const auto talk = model::ConversationId::Group(group);
+      if (change) {
+        model::ChangeMembers command;
+        command.group = group;
+        command.actor = house.User("anna");
+        command.request_id = house.NewId();
+        for (const auto& name : People(3)) command.remove.push_back(house.User(name));
+        for (const auto* name : {"x", "y", "z"}) command.add.push_back(house.User(name));
+        house.Submit(0, command);
+      } else {
+        house.Submit(0, house.MakeSend("anna", talk, "1"));
+      }
+      for (int batch = 0; batch < die_at; ++batch) house.RunOnce();
+      house.Kill();
+      house.state->Crash();
+      if (house.state->marks.begin()->second.position == 0) continue;
+      ++cut;
+      house.state->slices.begin()->second.version += 5;
+      house.Start();
+      house.clock.Advance(2000);
+      house.Run();
+      CAPTURE(change);
+      CAPTURE(die_at);
+      CHECK(house.state->parked.empty());
+      CHECK(house.Inbox("anna").size() == 2);
+      for (const auto& name : People(12)) CHECK(house.Inbox(name).size() == 2);
+      if (change) CHECK(house.Inbox("y") == Names{"*"});
+      CHECK(house.Send("anna", talk, "2").ok());
+      CHECK(house.Inbox("p11").back() == "2");
+      CHECK(house.Inbox("p0").size() == (change ? 2 : 3));
+    }
+    CHECK(cut > 1);
+  }
+}
+
+TEST_CASE(
+    "a broken inbox parks its own part of a message, and a retry brings it and nothing else") {
+  for (const auto& options : {Sliced(), House::Options()}) {
+    House house(options);
+    const auto group = House::Group(house.Create("anna", "g", People(12)));
+    const auto talk = model::ConversationId::Group(group);
+    const auto direct = House::Direct(house.User("anna"), house.User("p7"));
+    CHECK(house.Send("anna", talk, "1").ok());
+    house.Kill();
+    house.state->broken_inboxes = {house.User("anna"), house.User("p3"), house.User("p7")};
+    house.Start();
+    const auto run = [&house] {
+      for (int i = 0; i < 20; ++i) {
+        house.clock.Advance(1100);
+        house.Run();
+      }
+    };
+    CHECK(house.Send("p0", talk, "2").ok());
+    run();
+    CHECK(house.Change("anna", group, {}, {"p0"}).ok());
+    run();
+    CHECK(house.Send("anna", direct, "both broken").ok());
+    CHECK(house.Send("p1", House::Direct(house.User("p1"), house.User("p3")), "one broken").ok());
+    run();
+    CHECK(house.Inbox("p11") == Names{"*", "1", "2", "*"});
+    CHECK(house.Inbox("p1").back() == "one broken");
+    CHECK(house.state->parked.size() >= 8);
+
+    house.state->broken_inboxes.clear();
+    for (const auto& [place, item] : std::map(house.state->parked)) {
+      house.Submit(place.first.target,
+                   model::RetryParked{place.first.source, place.first.target, place.second});
+    }
+    run();
+    CHECK(house.state->parked.empty());
+    CHECK(house.Inbox("anna").size() == 5);
+    CHECK(house.Inbox("p3").size() == 5);
+    CHECK(house.Inbox("p7").size() == 5);
+    CHECK(house.Inbox("p11") == Names{"*", "1", "2", "*"});
+  }
+}
+
 TEST_CASE("a follower who should not be there gets no announcement either") {
   House house;
   const auto group = House::Group(house.Create("anna", "g", {"bert", "carl"}));
