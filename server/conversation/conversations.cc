@@ -53,16 +53,16 @@ void Conversations::Send(shard::UnitOfWork& work, const model::ReplyTo& to,
   work.Reply(to, Accept(work, send));
 }
 
-// The order of checks is that of the issue of a repeat: what was accepted once is answered with the
-// same numbers, whatever has happened to the sender since.
+// What was accepted once is answered with the same numbers, whatever has become of the sender or of
+// the id's age since; so a repeat is looked for first.
 model::Reply Conversations::Accept(shard::UnitOfWork& work, const model::SendMessage& send) {
-  if (auto fresh = CheckRequestId(send.client_msg_id, work.time_ms()); !fresh) return fresh.error();
   const uint64_t hash = BodyHash(send.body);
   auto accepted = FindAccepted(send.conversation, send.sender, send.client_msg_id, hash);
   if (!accepted) return accepted.error();
   if (accepted->has_value()) {
     return model::ReplyBody(model::Sent{(*accepted)->seq, (*accepted)->time_ms});
   }
+  if (auto fresh = CheckRequestId(send.client_msg_id, work.time_ms()); !fresh) return fresh.error();
   if (auto member = CheckMember(work, send); !member) return std::move(member).error();
   if (send.after.has_value()) {
     auto previous = FindReceipt({send.conversation, send.sender, *send.after});

@@ -23,7 +23,8 @@ namespace hongyan::conversation {
 constexpr int64_t kMaxRequestAgeMs = int64_t{7} * 24 * 3600 * 1000;
 constexpr int64_t kMaxRequestAheadMs = 5 * 60 * 1000;
 
-// STALE_ID, or INVALID_ARGUMENT where the id is no UUIDv7. Any thread.
+// STALE_ID, also where the id is no UUIDv7. Asked after what was accepted under the id was looked
+// for: a repeat gets its first answer at any age while its row is there. Any thread.
 base::Result<void> CheckRequestId(const model::RequestId& id, int64_t now_ms);
 
 // The hash dedup compares bodies by.

@@ -100,7 +100,6 @@ model::Group Groups::NewGroup(shard::UnitOfWork& work, const model::CreateGroup&
 
 void Groups::Create(shard::UnitOfWork& work, const model::ReplyTo& to,
                     const model::CreateGroup& create) {
-  if (auto good = CheckCreate(work, create); !good) return work.Reply(to, good.error());
   auto existing = conversations_.FindGroup(create.id);
   if (!existing) return work.Reply(to, existing.error());
   if (const model::Group* group = *existing; group != nullptr) {
@@ -116,10 +115,14 @@ void Groups::Create(shard::UnitOfWork& work, const model::ReplyTo& to,
         conversations_.FindAccepted(model::ConversationId::Group(create.id), create.creator,
                                     create.request_id, Meaning(create.name, create.members, {}));
     if (!accepted) return work.Reply(to, accepted.error());
-    if (!accepted->has_value()) return work.Reply(to, NoSuchGroup());
+    if (!accepted->has_value()) {
+      auto fresh = conversation::CheckRequestId(create.request_id, work.time_ms());
+      return work.Reply(to, fresh ? NoSuchGroup() : fresh.error());
+    }
     return work.Reply(to, model::ReplyBody(model::GroupChanged{create.id, (*accepted)->seq,
                                                                (*accepted)->time_ms}));
   }
+  if (auto good = CheckCreate(work, create); !good) return work.Reply(to, good.error());
   model::Group group = NewGroup(work, create);
   if (auto may = conversations_.MayAppend(work, group); !may) return work.Reply(to, may.error());
   if (create.members.size() > limits_.create_at_once) {
@@ -244,9 +247,6 @@ base::Result<Groups::Delta> Groups::Effective(const model::Group& group,
 }
 
 model::Reply Groups::ChangeNow(shard::UnitOfWork& work, const model::ChangeMembers& change) {
-  if (auto fresh = conversation::CheckRequestId(change.request_id, work.time_ms()); !fresh) {
-    return std::move(fresh).error();
-  }
   const auto conversation = model::ConversationId::Group(change.group);
   const uint64_t meaning = Meaning({}, change.add, change.remove);
   auto accepted =
@@ -255,6 +255,9 @@ model::Reply Groups::ChangeNow(shard::UnitOfWork& work, const model::ChangeMembe
   if (accepted->has_value()) {
     return model::ReplyBody(
         model::GroupChanged{change.group, (*accepted)->seq, (*accepted)->time_ms});
+  }
+  if (auto fresh = conversation::CheckRequestId(change.request_id, work.time_ms()); !fresh) {
+    return std::move(fresh).error();
   }
   auto found = conversations_.FindGroup(change.group);
   if (!found) return found.error();

@@ -21,7 +21,6 @@ Witness::Accepted MakeAccepted(const model::SendMessage& send, const model::Sent
 // connection.
 bool SaysNothingWasStored(const base::Error& error) {
   switch (static_cast<model::Reason>(error.reason)) {
-    case model::Reason::kStaleId:       // asked before what was accepted is looked up
     case model::Reason::kConflict:      // another request has this id
     case model::Reason::kStoreStopped:  // the outcome is not known
     case model::Reason::kIdCollision:

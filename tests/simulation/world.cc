@@ -471,8 +471,6 @@ void World::Probe() {
 void World::ProbeRepeat() {
   if (witness_->accepted().empty()) return;
   model::SendMessage send = random_.Pick(witness_->accepted()).send;
-  const int64_t age_ms = clock_.WallMs() - send.client_msg_id.created_ms();
-  if (age_ms > int64_t{6} * 24 * 3600 * 1000) return;  // STALE_ID comes before the repeat is seen
   const bool other = random_.Chance(0.5);
   if (other) send.body += "!";
   life_->door->Submit({{}, model::Priority::kChat, 0, 0, send}, [other](const model::Reply& reply) {
