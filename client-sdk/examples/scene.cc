@@ -91,14 +91,16 @@ class Device {
         Need("store of " + Name(), hongyan::OpenFileStore(stores_ + "/" + person_ + "-" + label_));
     hongyan::Events events;
     events.on_connected = [this](const hongyan::Connected& connected) {
-      Update([&] { me_ = connected.me; });
+      Update([&] {
+        if (!me_.id) Say("  · " + Coloured(person_, Name()) + " is online");
+        me_ = connected.me;
+      });
     };
     events.on_synced = [this] { Update([&] { synced_ = true; }); };
     events.on_message = [this](const hongyan::Message& message) { Receive(message); };
     events.on_stopped = [](hongyan::StopReason, const std::string& text) { Fail(text); };
     client_ = Need(Name() + " cannot start", Client::Open(std::move(options), std::move(events)));
     Wait("log in", [this] { return me_.id && synced_; });
-    Say("  · " + Coloured(person_, Name()) + " is online");
   }
 
   void GoOffline() {
@@ -108,6 +110,9 @@ class Device {
     synced_ = false;
     Say("  · " + Coloured(person_, Name()) + " is offline");
   }
+
+  // Own messages are shown, too: for a device that has sent nothing itself.
+  void ShowOwn() { show_own_ = true; }
 
   hongyan::UserId Find(const std::string& name) {
     return Need("find " + name, client_->FindUser(name).get()).id;
@@ -171,8 +176,9 @@ class Device {
     Update([&] {
       received_[message.conversation].push_back(TextOf(message));
       if (!message.own) ++of_others_;
-      if (!message.own) {
-        Say("      " + Coloured(person_, Name() + " ◂ " + TextOf(message)));
+      if (!message.own || show_own_) {
+        Say("      " + Coloured(person_, Name() + " ◂ " + TextOf(message)) +
+            (message.own ? "   (" + person_ + "'s own)" : ""));
       }
     });
   }
@@ -190,6 +196,7 @@ class Device {
   std::condition_variable changed_;
   hongyan::User me_;
   bool synced_ = false;
+  bool show_own_ = false;
   size_t of_others_ = 0;
   std::map<Conversation, std::vector<std::string>> received_;
   std::unique_ptr<Client> client_;  // last: gone before what its callbacks use
@@ -241,6 +248,7 @@ void Talk(const Stage& stage) {
   anna->Expect(group, {"After the goose has rested."});
   Say("   Bert opens his desktop for the first time: it syncs everything from the start.");
   auto desktop = stage.Make("bert", "desktop");
+  desktop->ShowOwn();
   desktop->GoOnline();
   desktop->Expect(group, {"Who flies south this week?", "Me!", "After the goose has rested."});
   desktop->Expect(talk, letters);
