@@ -47,13 +47,21 @@ std::vector<std::string> Arguments(const std::string& line) {
   return words;
 }
 
+// What follows the command, as one name: it may have spaces.
+std::string Joined(const std::vector<std::string>& words) {
+  std::string name = words[1];
+  for (size_t i = 2; i < words.size(); ++i) name += " " + words[i];
+  return name;
+}
+
 }  // namespace
 
 const std::vector<Chat::Command>& Chat::Commands() {
   static const std::vector<Command> commands = {
       {"/to", "/to NAME                  talk to a person", &Chat::To},
       {"/group", "/group ID-OR-NAME         talk in a group", &Chat::ToGroup},
-      {"/list", "/list                     conversations, with what is unread", &Chat::List},
+      {"/list", "/list                     conversations; [2] in the prompt: unread elsewhere",
+       &Chat::List},
       {"/groups", "/groups                   the groups you are in", &Chat::Groups},
       {"/new", "/new NAME MEMBER...       make a group; a name of several words in \"quotes\"",
        &Chat::New},
@@ -329,6 +337,10 @@ void Chat::OpenConversation(const Conversation& conversation, bool show_history)
   opening_ = false;
   conversations_[conversation].unread = 0;
   ShowPrompt();
+  if (style_ == Style::kPerson) {
+    view_.Note((conversation.is_group() ? "in the group " : "talking with ") +
+               names_.LabelOf(conversation).title);
+  }
   if (show_history && style_ == Style::kPerson) {
     const auto shown = first_shown_.find(conversation);
     ShowHistory(kHistoryAtOpening, shown == first_shown_.end() ? 0 : shown->second);
@@ -462,19 +474,20 @@ void Chat::FindAll(std::vector<std::string> names, std::function<void(std::vecto
 
 void Chat::To(const std::vector<std::string>& words) {
   opening_ = true;
-  if (words.size() != 2) return Fail("usage: /to NAME");
-  const UserId known = names_.FindKnown(words[1]);
+  if (words.size() < 2) return Fail("usage: /to NAME");
+  const std::string name = Joined(words);
+  const UserId known = names_.FindKnown(name);
   if (known && names_.me())
     return OpenConversation(Conversation::Between(names_.me(), known), true);
-  FindAll({words[1]}, [this](const std::vector<UserId>& found) {
+  FindAll({name}, [this](const std::vector<UserId>& found) {
     OpenConversation(Conversation::Between(names_.me(), found[0]), true);
   });
 }
 
 void Chat::ToGroup(const std::vector<std::string>& words) {
   opening_ = true;
-  if (words.size() != 2) return Fail("usage: /group ID-OR-NAME; /groups lists them");
-  const std::string& word = words[1];
+  if (words.size() < 2) return Fail("usage: /group ID-OR-NAME; /groups lists them");
+  const std::string word = Joined(words);
   const bool digits = word.size() < 20 && word.find_first_not_of("0123456789") == std::string::npos;
   const GroupId known = digits ? GroupId{} : names_.FindKnownGroup(word);
   if (known) return OpenConversation(Conversation::Of(known), true);
@@ -523,15 +536,17 @@ bool Chat::NeedGroup() {
 void Chat::ChangeMembers(const std::vector<std::string>& words, bool add) {
   if (!NeedGroup()) return;
   if (words.size() < 2) return Fail("usage: " + words[0] + " NAME...");
-  FindAll({words.begin() + 1, words.end()},
-          [this, add, group = here_->group()](const std::vector<UserId>& found) {
-            const std::vector<UserId> nobody;
-            client_->ChangeMembers(group, add ? found : nobody, add ? nobody : found,
-                                   Answer<GroupChange>([this](const Result<GroupChange>& changed) {
-                                     if (!changed.ok()) return Fail(changed.error().text);
-                                     if (changed->conv_seq == 0) view_.Note("nothing to change");
-                                   }));
-          });
+  FindAll({words.begin() + 1, words.end()}, [this, add, group = here_->group()](
+                                                const std::vector<UserId>& found) {
+    const std::vector<UserId> nobody;
+    client_->ChangeMembers(group, add ? found : nobody, add ? nobody : found,
+                           Answer<GroupChange>([this, add](const Result<GroupChange>& changed) {
+                             if (!changed.ok()) return Fail(changed.error().text);
+                             if (changed->conv_seq == 0)
+                               view_.Note(add ? "nothing to change: members already"
+                                              : "nothing to change: no members");
+                           }));
+  });
 }
 
 void Chat::AddMembers(const std::vector<std::string>& words) { ChangeMembers(words, true); }
@@ -541,7 +556,8 @@ void Chat::Leave(const std::vector<std::string>&) {
   if (!NeedGroup()) return;
   client_->LeaveGroup(here_->group(), Answer<GroupChange>([this](const Result<GroupChange>& left) {
                         if (!left.ok()) return Fail(left.error().text);
-                        view_.Note("left");
+                        view_.Note("you left " + names_.LabelOf(*here_).title +
+                                   "; /to NAME or /group ID opens a conversation");
                         here_.reset();
                         ShowPrompt();
                       }));
@@ -621,8 +637,8 @@ void Chat::Who(const std::vector<std::string>&) {
   const Status status = client_->GetStatus();
   view_.Note("you are " +
              (status.me.name.empty() ? std::string("not logged in yet") : status.me.name) + ", " +
-             (status.connected ? "connected" : "offline") + ", " + std::to_string(status.unsent) +
-             " messages not sent yet");
+             (status.connected ? "connected" : "offline") + "; not sent yet: " +
+             (status.unsent == 0 ? "nothing" : std::to_string(status.unsent) + " messages"));
 }
 
 void Chat::Help(const std::vector<std::string>&) {

@@ -196,6 +196,10 @@ Options MakeOptions(Settings& settings, bool person) {
     options.password = from_environment;
   } else if (person && options.token.empty() && saved.ok() && saved->token.empty()) {
     options.password = AskPassword(settings.user);
+  } else if (options.token.empty() && saved.ok() && saved->token.empty()) {
+    Usage(
+        "the first login needs a password (--password-file FILE or HONGYAN_PASSWORD) or a token "
+        "(--token-file FILE)");
   }
   return options;
 }

@@ -73,9 +73,13 @@ void TerminalView::Feed(std::string_view bytes, const std::function<void(std::st
       case LineEditor::Outcome::kNone:
       case LineEditor::Outcome::kChanged:
         break;
-      case LineEditor::Outcome::kSubmitted:
-        on_line(editor_.Take());
+      case LineEditor::Outcome::kSubmitted: {
+        const std::string line = editor_.Take();
+        // A command stays above its answer; a message is shown by what becomes of it.
+        if (line.rfind('/', 0) == 0 && line.rfind("//", 0) != 0) Note(Prompt() + line);
+        on_line(line);
         break;
+      }
       case LineEditor::Outcome::kFull:
         Problem("a message has at most " + std::to_string(LineEditor::kMaxBytes) +
                 " bytes: what you just added is more and was left out");
@@ -95,10 +99,14 @@ std::string TerminalView::Painted(const char* color, const std::string& text) co
   return colors_ ? "\x1b[" + std::string(color) + "m" + text + "\x1b[0m" : text;
 }
 
-void TerminalView::Redraw() {
+std::string TerminalView::Prompt() const {
   std::string prompt = connected_ ? "" : "(offline) ";
   if (unread_elsewhere_ > 0) prompt += "[" + std::to_string(unread_elsewhere_) + "] ";
-  prompt += here_.title.empty() ? "> " : ForTerminal(here_.title, "") + "> ";
+  return prompt + (here_.title.empty() ? "> " : ForTerminal(here_.title, "") + "> ");
+}
+
+void TerminalView::Redraw() {
+  std::string prompt = Prompt();
   const int prompt_columns = std::min(Columns(prompt), columns_ / 2);
   if (Columns(prompt) > prompt_columns) prompt = "> ";
   const int taken = Columns(prompt);
@@ -118,9 +126,9 @@ void TerminalView::Connected(const std::string& me) {
   const bool first = me_.empty();
   me_ = me;
   connected_ = true;
-  Print(Painted(kGrey,
-                first ? "connected as " + ForTerminal(me, "") + "; /help lists what can be typed"
-                      : "connected again"));
+  Print(Painted(kGrey, first ? "connected as " + ForTerminal(me, "") +
+                                   "; /to NAME begins a conversation, /help lists the commands"
+                             : "connected again"));
 }
 
 void TerminalView::Disconnected(const std::string& why, int64_t) {
@@ -136,16 +144,18 @@ void TerminalView::Disconnected(const std::string& why, int64_t) {
 void TerminalView::Show(const ShownMessage& message) {
   std::string line = Painted(kGrey, ClockTime(message.time_ms)) + " ";
   const std::string title = ForTerminal(message.where.title, "");
-  if (message.where.id[0] == '#' && (!message.here || message.from_history)) {
+  if (message.where.id[0] == '#' && !message.here) {
     line += Painted(kGrey, "[" + title + "] ");
   }
   if (message.by_server) {
     line += Painted(kGrey, ForTerminal(message.text, "      "));
   } else {
     const std::string sender = message.own ? "me" : ForTerminal(message.sender, "");
-    const bool elsewhere = message.own && !message.here && message.where.id[0] == '@';
+    // What comes from elsewhere must not look as if it were said in the conversation that is open.
+    const bool elsewhere = !message.here && message.where.id[0] == '@';
+    const std::string to = message.own ? title : "me";
     line += Painted(message.own ? kOwn : ColorOf(message.sender),
-                    elsewhere ? sender + " to " + title : sender);
+                    elsewhere ? sender + " to " + to : sender);
     line += ": " + ForTerminal(message.text, "      ");
   }
   Print(line);

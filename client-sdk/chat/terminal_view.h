@@ -38,6 +38,7 @@ class TerminalView final : public View {
 
  private:
   void Print(const std::string& line);
+  std::string Prompt() const;
   void Redraw();
   std::string Painted(const char* color, const std::string& text) const;
 

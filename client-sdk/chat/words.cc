@@ -128,10 +128,14 @@ std::string UtcTime(int64_t unix_ms) {
 
 std::string ClockTime(int64_t unix_ms) {
   const std::time_t seconds = static_cast<std::time_t>(unix_ms / 1000);
+  const std::time_t now = std::time(nullptr);
   std::tm parts{};
+  std::tm today{};
   localtime_r(&seconds, &parts);
-  char text[8];
-  return {text, std::strftime(text, sizeof text, "%H:%M", &parts)};
+  localtime_r(&now, &today);
+  const bool of_today = parts.tm_year == today.tm_year && parts.tm_yday == today.tm_yday;
+  char text[16];
+  return {text, std::strftime(text, sizeof text, of_today ? "%H:%M" : "%m-%d %H:%M", &parts)};
 }
 
 std::vector<std::string> Words(std::string_view line, size_t count) {

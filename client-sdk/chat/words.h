@@ -28,7 +28,8 @@ std::string Excerpt(std::string_view text, size_t max_glyphs = 60);
 // "\t", "\n", "\r" and "\\" written out, so that a field stays in its line.
 std::string Escaped(std::string_view text);
 
-// "2026-01-31T10:11:12.123Z"; local "10:11".
+// "2026-01-31T10:11:12.123Z"; local "10:11", of another day
+// than today "01-31 10:11".
 std::string UtcTime(int64_t unix_ms);
 std::string ClockTime(int64_t unix_ms);
 

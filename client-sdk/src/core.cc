@@ -91,8 +91,11 @@ void Client::Core::OnReady(const sdk::SignedIn& signed_in) {
   const v1::LoginReply& login = signed_in.login;
   const UserId me{login.user_id()};
   if (account_.user && account_.user != me) {
-    session_.Stop(StopReason::kWrongStore, "the store belongs to user " + account_.user_name +
-                                               ", not to " + login.user_name() +
+    session_.Stop(StopReason::kWrongStore, "the store belongs to the user " + account_.user_name +
+                                               (account_.user_name == login.user_name()
+                                                    ? " of another server, or of this one before "
+                                                      "it was set up anew"
+                                                    : ", not to " + login.user_name()) +
                                                ": use another store");
     return;
   }

@@ -360,6 +360,10 @@ TEST_CASE_FIXTURE(Scene, "chat: failures have an exit code and a sentence that s
   CHECK(nowhere.err.find("/to NAME") != std::string::npos);
   CHECK(Run(ChatCommand(*this, "anna", {"--to", "nobody"})).exit_code == 1);
   CHECK(Run({HONGYAN_CHAT, "--no-such-option"}).exit_code == 2);
+  const Outcome unnamed = Run({HONGYAN_CHAT, "--server", address(), "--store", stores + "/new",
+                               "--user", "carl", "--to", "anna", "--once", "hi"});
+  CHECK(unnamed.exit_code == 2);
+  CHECK(unnamed.err.find("--password-file FILE or HONGYAN_PASSWORD") != std::string::npos);
   CHECK(Run({HONGYAN_CHAT, "--server", address(), "--store", stores + "/x"}).exit_code == 2);
   const std::string wrong = stores + "/wrong";
   std::ofstream(wrong) << "not the phrase\n";

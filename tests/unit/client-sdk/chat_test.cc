@@ -1,3 +1,4 @@
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -167,6 +168,13 @@ TEST_CASE("fields stay in their line") {
   CHECK(Escaped("\x1b[2J\x7f") == "\\x1b[2J\\x7f");
   CHECK(UtcTime(0) == "1970-01-01T00:00:00.000Z");
   CHECK(UtcTime(1769854272123) == "2026-01-31T10:11:12.123Z");
+}
+
+TEST_CASE("the clock of another day names the day") {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const int64_t now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+  CHECK(ClockTime(1769854272123).size() == std::string("01-31 10:11").size());
+  CHECK(ClockTime(now_ms - 400 * int64_t{86'400'000}).size() == std::string("01-31 10:11").size());
 }
 
 TEST_CASE("hexadecimal there and back, and nothing else") {
