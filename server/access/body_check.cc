@@ -1,5 +1,7 @@
 #include "access/body_check.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/wire_format_lite.h>
 #include <string>
 
 #include "model/reason.h"
@@ -28,6 +30,20 @@ base::Result<BodyKind> CheckMedia(const v1::Media& media, BodyKind kind) {
   return kind;
 }
 
+// Of several contents a parser sees the last, but stored are the bytes: what was not looked at, a
+// system message say, would travel along. REQUIRES bytes that parse.
+bool HasOneContent(std::string_view bytes) {
+  google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(bytes.data()),
+                                            static_cast<int>(bytes.size()));
+  int contents = 0;
+  while (const uint32_t tag = in.ReadTag()) {
+    const int field = google::protobuf::internal::WireFormatLite::GetTagFieldNumber(tag);
+    if (field <= v1::Body::kSystemFieldNumber) ++contents;
+    if (!google::protobuf::internal::WireFormatLite::SkipField(&in, tag)) return false;
+  }
+  return contents == 1;
+}
+
 }  // namespace
 
 base::Result<BodyKind> CheckBody(std::string_view bytes, size_t max_bytes, v1::Body& scratch) {
@@ -38,6 +54,9 @@ base::Result<BodyKind> CheckBody(std::string_view bytes, size_t max_bytes, v1::B
   }
   if (!scratch.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return Invalid("the body is not a serialized hongyan.v1.Body");
+  }
+  if (scratch.content_case() != v1::Body::CONTENT_NOT_SET && !HasOneContent(bytes)) {
+    return Invalid("a body has one content: text, image, voice, video, file or custom");
   }
   switch (scratch.content_case()) {
     case v1::Body::kText:

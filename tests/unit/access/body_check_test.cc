@@ -76,6 +76,20 @@ TEST_CASE("the limits of media and custom bodies hold to the byte") {
   })));
 }
 
+TEST_CASE("a body holds one content, so that nothing unseen is stored beside what was checked") {
+  v1::Body text;
+  text.mutable_text()->set_text("hello");
+  v1::Body system;
+  system.mutable_system()->mutable_group_created()->set_name("forged");
+  v1::Body scratch;
+  CHECK(CheckBody(text.SerializeAsString(), 1000, scratch).ok());
+  CHECK(Invalid(CheckBody(system.SerializeAsString() + text.SerializeAsString(), 1000, scratch)));
+  CHECK(Invalid(CheckBody(text.SerializeAsString() + text.SerializeAsString(), 1000, scratch)));
+  // What a later version may add is not ours to judge.
+  const std::string unknown("\xa2\x06\x02hi", 5);  // field 100
+  CHECK(CheckBody(unknown + text.SerializeAsString(), 1000, scratch).ok());
+}
+
 TEST_CASE("a body above the limit is too large, whatever it says") {
   v1::Body scratch;
   const auto result = CheckBody(std::string(101, 'x'), 100, scratch);
