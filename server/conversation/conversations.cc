@@ -224,7 +224,24 @@ void Conversations::FanOut(shard::UnitOfWork& work, const model::SendMessage& se
 }
 
 base::Result<const model::Group*> Conversations::FindGroup(model::GroupId group) {
-  return groups_.Find(group, [this](model::GroupId id) { return store_.FindGroup(id); });
+  return groups_.Find(group,
+                      [this](model::GroupId id) -> base::Result<std::optional<model::Group>> {
+                        auto row = store_.FindGroup(id);
+                        if (!row || !row->has_value()) return row;
+                        if (auto fits = CheckCounts(**row); !fits) return fits.error();
+                        return row;
+                      });
+}
+
+base::Result<void> Conversations::CheckCounts(const model::Group& group) const {
+  const bool fits = group.member_count.size() == static_cast<size_t>(router_.shards()) &&
+                    std::all_of(group.member_count.begin(), group.member_count.end(),
+                                [](int32_t count) { return count >= 0; });
+  if (fits) return {};
+  return Refuse(Code::kDataLoss, Reason::kBroken,
+                "the row of group " + std::to_string(group.id.value) + " counts members of " +
+                    std::to_string(group.member_count.size()) + " shards, the store has " +
+                    std::to_string(router_.shards()) + ": restore it from a backup");
 }
 
 base::Result<const model::Member*> Conversations::FindMember(model::GroupId group,

@@ -68,6 +68,10 @@ class Conversations {
   void PutGroup(shard::UnitOfWork& work, model::Group group);
   void PutMember(shard::UnitOfWork& work, model::GroupId group, model::Member member);
 
+  // BROKEN where stored counts of members are not those of this store's shards. What FindGroup
+  // gives was checked.
+  base::Result<void> CheckCounts(const model::Group& group) const;
+
   // Every member row, present or past, as this batch sees it, by user id.
   base::Result<std::vector<model::Member>> AllMembers(model::GroupId group);
 

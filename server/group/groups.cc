@@ -171,6 +171,7 @@ base::Result<model::GroupChanged> Groups::Show(shard::UnitOfWork& work, model::G
 
 base::Result<ItemOutcome> Groups::Apply(shard::UnitOfWork& work, const shard::ItemPlace& place,
                                         const model::CreateGroupItem& item, size_t max_records) {
+  if (auto fits = conversations_.CheckCounts(item.group); !fits) return fits.error();
   std::vector<model::UserId> everyone = item.members;
   everyone.insert(everyone.begin(), item.group.owner);
   const auto from = static_cast<size_t>(place.position);

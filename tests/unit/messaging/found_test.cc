@@ -212,6 +212,21 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("a group's row that counts members of other shards is broken data, not a crash") {
+  for (const auto& counts :
+       {std::vector<int32_t>{2}, std::vector<int32_t>(9, 2), std::vector<int32_t>{-1, 1, 1, 1}}) {
+    House house;
+    const auto group = House::Group(house.Create("anna", "g", {"bert"}));
+    house.Kill();
+    house.state->groups.at(group).member_count = counts;
+    house.Start();
+    const auto talk = model::ConversationId::Group(group);
+    CHECK(House::Why(house.Send("anna", talk, "1")) == model::Reason::kBroken);
+    CHECK(House::Why(house.Change("anna", group, {"carl"}, {})) == model::Reason::kBroken);
+    CHECK(house.Send("anna", House::Direct(house.User("anna"), house.User("bert")), "2").ok());
+  }
+}
+
 TEST_CASE("the owner who leaves hands the group to those who join in the same change") {
   House house;
   const auto group = House::Group(house.Create("anna", "g", {}));
