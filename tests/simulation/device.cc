@@ -217,6 +217,10 @@ void Device::OnFailed(uint64_t request, const base::Error& error) {
                      error.code == base::Code::kInternal ||
                      error.code == base::Code::kResourceExhausted;
   const int64_t not_before = now() + (error.retry_after_ms + ground_.random.Below(200)) * kNsPerMs;
+  // Ids are made by the time the server told: only one that has waited for days may be too old.
+  INVARIANT(ground_.plan.faults.days > 0 ||
+                error.reason != static_cast<uint16_t>(model::Reason::kStaleId),
+            "an id that device {} has just made by the server's time is stale", index_);
   if (request == login_) {
     INVARIANT(again, "device {} was not let in: {}", index_, error.text);
     login_ = next_request_++;  // never answered: the timeout hangs up and tries again

@@ -119,7 +119,7 @@ void FrontDoor::OnRequest(uint64_t connection, const Request& request) {
       ground_.witness.HeadShown(session.user, *head);
       session.told.Say(*head);
     }
-    Deliver(connection, {number, Beat{head, ground_.clock.WallMs()}});
+    Deliver(connection, {number, Beat{head, time_ms()}});
   } else if (const auto* sync = std::get_if<Sync>(&request.body)) {
     OnSync(connection, session, number, *sync);
   } else if (const auto* send = std::get_if<model::SendMessage>(&request.body)) {
@@ -156,7 +156,7 @@ void FrontDoor::OnLogin(uint64_t connection, uint64_t number, const Login& login
            if (me.session_number < me.ended_below) return HangUp(connection);
            me.logged_in = true;
            me.told.Say(*head);
-           Deliver(connection, {number, LoggedIn{*head, ground_.clock.WallMs()}});
+           Deliver(connection, {number, LoggedIn{*head, time_ms()}});
          });
 }
 

@@ -71,6 +71,9 @@ class FrontDoor final : public shard::Outlet {
   // tokens were not revoked since.
   void CheckSessions() const;
 
+  // What it tells clients to make ids by, as the real one does: shard time, not the wall clock.
+  int64_t time_ms() const { return server_.executor_of(0).time_ms(); }
+
   // Commands whose reply is still to come.
   size_t waiting() const { return waiting_.size(); }
   uint64_t next_connection() const { return next_connection_; }

@@ -128,6 +128,10 @@ mutate parked-not-released server/shard/batch_run.cc \
 mutate waiters-answered-twice server/shard/executor.cc \
   'for (const auto& abandoned : Abandoned()) unanswered.push_back(abandoned.to);' ''
 
+mutate wall-time-told server/shard/executor.cc \
+  'return impl_->clock.BootNs() / kNsPerMs + impl_->time_ahead_ms.load();' \
+  'return impl_->clock.WallMs();'
+
 # -- conversations
 mutate no-dedup server/conversation/conversations.cc \
   'if (!receipt || !receipt->has_value()) return receipt;' 'return std::optional<model::SendReceipt>();'

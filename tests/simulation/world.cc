@@ -11,9 +11,9 @@ namespace {
 
 constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int64_t kStartMs = 1'800'000'000'000;
-constexpr int64_t kWallStepMs =
-    4 * 60 * 1000;                    // the wall clock stays this near: further, ids count as stale
-constexpr int64_t kCalmMs = 120'000;  // by then everything has come to rest
+constexpr int64_t kWallStepMs = 12 * 3600 * 1000;  // the wall clock stays within half of it
+constexpr int64_t kStartBehindMs = 4 * 60 * 1000;  // no further behind at a start: it is refused
+constexpr int64_t kCalmMs = 120'000;               // by then everything has come to rest
 
 }  // namespace
 
@@ -160,7 +160,7 @@ void World::TouchGroups() {
     model::SendMessage send;
     send.conversation = model::ConversationId::Group(group);
     send.sender = members.front();
-    send.client_msg_id = IdAt(clock_.WallMs());
+    send.client_msg_id = IdAt(life_->door->time_ms());
     send.kind = model::BodyKind::kText;
     send.body = "is everybody there?";
     witness_->Asked(send, -1, 0);
@@ -312,6 +312,13 @@ storage::CommitFate World::FateOfCommit() {
 
 void World::Start() {
   ++summary_.lives;
+  // A server whose clock is far behind its store does not start until somebody has set it.
+  for (const auto& [shard, head] : state_->heads) {
+    const int64_t behind_ms = head.time_ms - clock_.WallMs();
+    if (behind_ms < kStartBehindMs) continue;
+    clock_.StepWall(behind_ms);
+    wall_offset_ms_ += behind_ms;
+  }
   if (random_.Chance(faults_.broken_slice)) DamageSlice();
   storage::MemoryFaults faults;
   faults.commit = [this] { return FateOfCommit(); };
@@ -493,7 +500,7 @@ void World::ProbeStale() {
   random_.Fill(send.sender_device.bytes);
   send.kind = model::BodyKind::kText;
   send.body = "never";
-  const int64_t now_ms = clock_.WallMs();
+  const int64_t now_ms = life_->door->time_ms();
   const auto kind = random_.Below(4);
   send.client_msg_id = IdAt(now_ms);
   if (kind == 0) send.client_msg_id = IdAt(now_ms - int64_t{8} * 24 * 3600 * 1000);
@@ -533,7 +540,7 @@ void World::Administrate() {
   if (groups.empty()) return;
   model::ChangeMembers change;
   change.group = random_.Pick(groups);
-  change.request_id = IdAt(clock_.WallMs());
+  change.request_id = IdAt(life_->door->time_ms());
   const auto members = witness_->MembersOf(change.group);
   for (int64_t n = random_.Between(1, 4); n > 0; --n) {
     const auto user = random_.Chance(0.5) || members.empty() ? random_.Pick(witness_->users())
