@@ -637,8 +637,8 @@ void Chat::Who(const std::vector<std::string>&) {
   const Status status = client_->GetStatus();
   view_.Note("you are " +
              (status.me.name.empty() ? std::string("not logged in yet") : status.me.name) + ", " +
-             (status.connected ? "connected" : "offline") + "; not sent yet: " +
-             (status.unsent == 0 ? "nothing" : std::to_string(status.unsent) + " messages"));
+             (status.connected ? "connected" : "offline") +
+             "; messages not sent yet: " + std::to_string(status.unsent));
 }
 
 void Chat::Help(const std::vector<std::string>&) {

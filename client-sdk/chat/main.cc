@@ -41,15 +41,27 @@ Examples:
 
 constexpr const char* kFooter = R"(
 In a terminal: lines are messages, /help lists the commands. By pipe: each line of standard input is
-a message or a command; each line of output is KIND<tab>FIELD...: connected, message, history, sent,
-failed, chat, group, member, note. Errors are on standard error.
+a message or a command; each line of output is one of these, with a tab between the words, tab,
+newline and backslash in a text written \t, \n and \\, and other control characters \x1b. WHERE is
+@NAME or #GROUP-ID, NUMBER the place in that conversation.
+  connected NAME
+  message WHERE NUMBER SENDER TIME TEXT    as they come, own ones of other devices included; by
+                                           the server itself where SENDER is empty
+  history WHERE NUMBER SENDER TIME TEXT    answers to /history
+  sent WHERE NUMBER TIME                   it is on the server's disk
+  failed WHERE TEXT WHY                    it will not be sent
+  chat WHERE UNREAD TITLE                  answers to /list
+  group ID MEMBERS OWNER-ID NAME           answers to /groups and /new
+  member WHERE USER-ID ROLE NAME           answers to /members
+  note TEXT                                other answers
+Errors are sentences on standard error. A /to, /group or /new that fails leaves no conversation open.
 
 The password comes from --password-file, HONGYAN_PASSWORD or a question; it is needed once, then the
 store has a token.
 
-Exit codes: 0 everything was sent, 1 something failed, 2 wrong usage, 3 the server was not reached
-in time (what was not sent is kept and leaves the next time), 4 the login was refused or the session
-ended for good.)";
+Exit codes: 0 everything was sent, 1 something failed, 2 wrong usage, 3 the server did not answer in
+time (it is said how many messages are kept and leave the next time, and what is not kept), 4 the
+login was refused or the session ended for good.)";
 
 struct Settings {
   std::string server = "127.0.0.1:7460";
@@ -182,8 +194,7 @@ Options MakeOptions(Settings& settings, bool person) {
   }
   auto store = OpenFileStore(settings.store);
   if (!store.ok()) {
-    std::cerr << "hongyan-chat: " + ForTerminal(store.error().text, "  ") +
-                     "; --store DIR takes another directory\n";
+    std::cerr << "hongyan-chat: " + ForTerminal(store.error().text, "  ") + " (--store DIR)\n";
     std::exit(kExitFailed);
   }
   options.store = *std::move(store);
@@ -357,28 +368,38 @@ int main(int argc, char** argv) {
   app.footer(kFooter);
   app.set_version_flag("--version", "hongyan-chat " HONGYAN_VERSION);
   app.add_option("--server", settings.server, "HOST:PORT, [IPV6]:PORT or unix:/PATH")
+      ->type_name("ADDRESS")
       ->capture_default_str();
-  app.add_option("--user", settings.user, "your name");
-  app.add_option("--password-file", settings.password_file,
-                 "file whose first line is the password");
-  const CLI::Validator seconds(CheckSeconds, "SECONDS", "seconds");
+  app.add_option("--user", settings.user, "your name")->type_name("NAME");
+  app.add_option("--password-file", settings.password_file, "file whose first line is the password")
+      ->type_name("FILE");
+  const CLI::Validator seconds(CheckSeconds, "", "seconds");
   auto* token = app.add_option("--token", settings.token,
-                               "a device token instead of a password (hexadecimal)");
-  app.add_option("--device", settings.device, "the device the token was issued for")->needs(token);
+                               "a device token instead of a password (hexadecimal)")
+                    ->type_name("HEX");
+  app.add_option("--device", settings.device, "the device the token was issued for")
+      ->type_name("HEX")
+      ->needs(token);
   app.add_option("--token-file", settings.token_file,
                  "a line printed by 'hongyan-admin token issue'")
+      ->type_name("FILE")
       ->excludes(token);
   app.add_option("--store", settings.store,
-                 "directory for what must outlive the program [~/.hongyan/USER@SERVER]");
-  auto* to = app.add_option("--to", settings.to, "open the conversation with this person");
+                 "directory for what must outlive the program [~/.hongyan/USER@SERVER]")
+      ->type_name("DIR");
+  auto* to = app.add_option("--to", settings.to, "open the conversation with this person")
+                 ->type_name("NAME");
   app.add_option("--group", settings.group, "open the conversation of this group (id or name)")
+      ->type_name("GROUP")
       ->excludes(to);
-  app.add_option("--once", settings.once, "send this one message and end");
+  app.add_option("--once", settings.once, "send this one message and end")->type_name("TEXT");
   app.add_flag("--follow", settings.follow, "by pipe: stay after the end of the input");
   app.add_option("--wait", settings.wait_s, "by pipe: seconds to stay after the end of the input")
+      ->type_name("SECONDS")
       ->check(seconds);
   app.add_option("--timeout", settings.timeout_s,
                  "by pipe: seconds without progress before giving up")
+      ->type_name("SECONDS")
       ->capture_default_str()
       ->check(seconds);
   try {
