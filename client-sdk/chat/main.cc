@@ -54,7 +54,7 @@ newline and backslash in a text written \t, \n and \\, and other control charact
   group ID MEMBERS OWNER-ID NAME           answers to /groups and /new
   member WHERE USER-ID ROLE NAME           answers to /members
   note TEXT                                other answers
-Errors are sentences on standard error. A /to, /group or /new that fails leaves no conversation open.
+Errors are sentences on standard error. Where /to, /group or /new fails, none is open afterwards.
 
 The password comes from --password-file, HONGYAN_PASSWORD or a question; it is needed once, then the
 store has a token.
