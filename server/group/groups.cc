@@ -310,6 +310,9 @@ model::Reply Groups::ChangeNow(shard::UnitOfWork& work, const model::ChangeMembe
         member.joined_ms = message->time_ms;
         member.muted_until_ms = 0;
         member.visible.push_back({message->seq, {}});
+        if (member.visible.size() > model::kMaxVisibleRanges) {
+          member.visible.erase(member.visible.begin());
+        }
       } else if (!member.visible.empty()) {
         member.visible.back().to = message->seq;
       }

@@ -39,6 +39,10 @@ struct VisibleRange {
   ConvSeq to;
 };
 
+// One for each time a member was there. Who has joined more often loses the oldest from its
+// history: joining them would show what was said while it was away.
+constexpr size_t kMaxVisibleRanges = 100;
+
 // A member's row, owned by the conversation's shard; it stays when the member leaves (role kNone).
 struct Member {
   UserId user;
@@ -46,7 +50,7 @@ struct Member {
   int64_t joined_ms = 0;
   int64_t muted_until_ms = 0;
   int64_t read_ordinal = 0;
-  std::vector<VisibleRange> visible;
+  std::vector<VisibleRange> visible;  // oldest first, at most kMaxVisibleRanges
 
   bool present() const { return role != Role::kNone; }
 };

@@ -119,6 +119,31 @@ TEST_CASE("a repeat gets its first answer although its id has become too old for
   CHECK(house.Inbox("bert") == Texts{"one", "*", "*"});
 }
 
+TEST_CASE("who joins again and again sees the newest hundred of its times in the group") {
+  House house;
+  const auto group = House::Group(house.Create("anna", "friends", {"bert"}));
+  const auto talk = model::ConversationId::Group(group);
+  CHECK(house.Send("anna", talk, "the first time").ok());
+  for (size_t i = 0; i < model::kMaxVisibleRanges; ++i) {
+    CHECK(house.Change("anna", group, {}, {"bert"}).ok());
+    CHECK(house.Send("anna", talk, "while he is away").ok());
+    CHECK(house.Change("anna", group, {"bert"}, {}).ok());
+  }
+  const auto& row = house.state->members.at({group, house.User("bert")});
+  CHECK(row.visible.size() == model::kMaxVisibleRanges);
+  CHECK_FALSE(row.visible.back().to);
+  const conversation::Reader reader(house.store().conversations());
+  conversation::Reader::HistoryQuery query;
+  query.conversation = talk;
+  query.limit = 1000;
+  const auto page = reader.History(house.User("bert"), query, storage::Reach::kDisk);
+  REQUIRE(page.ok());
+  for (const auto& message : page->messages) {
+    CHECK(message.seq > model::ConvSeq(2));  // the first time has fallen out
+    CHECK(message.kind == model::BodyKind::kSystem);
+  }
+}
+
 TEST_CASE("a send that names an unaccepted predecessor is refused") {
   House house;
   const auto talk = House::Direct(house.User("anna"), house.User("bert"));
