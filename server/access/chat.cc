@@ -149,17 +149,33 @@ void SyncFromDisk(Session& session, uint32_t request_id, model::Seq cursor, size
       });
 }
 
-}  // namespace
-
-void Heartbeat(Session& session, const proto::Frame& frame) {
+void Beat(Session& session, const proto::FrameHeader& header, std::optional<model::Seq> head) {
   Desk& desk = session.desk();
   v1::HeartbeatReply& reply = desk.scratch().heartbeat;
-  const auto head = desk.services().online.Head(session.user());
   reply.set_head(head.has_value() ? head->value : -1);
   reply.set_server_time_ms(desk.server_time_ms());
   if (head.has_value()) session.told().Say(*head);
   desk.counts().heartbeats.Add();
-  session.Answer(frame.header.command, frame.header.request_id, reply);
+  session.Answer(header.command, header.request_id, reply);
+}
+
+}  // namespace
+
+void Heartbeat(Session& session, const proto::Frame& frame) {
+  const Services& services = session.desk().services();
+  const auto head = services.online.Head(session.user());
+  if (head.has_value() || services.readers.queued() >= services.readers.max_queued()) {
+    return Beat(session, frame.header, head);
+  }
+  // It could not be read when the session began, and nothing has come since.
+  session.OnPool(
+      services.readers, frame.header.command, frame.header.request_id,
+      [&services, user = session.user()] {
+        return services.inboxes.Head(user, storage::Reach::kDisk);
+      },
+      [header = frame.header](Session& it, base::Result<model::Seq> read) {
+        Beat(it, header, read ? std::optional(*read) : std::nullopt);
+      });
 }
 
 void SendMessage(Session& session, const proto::Frame& frame) {

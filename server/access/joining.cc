@@ -200,14 +200,15 @@ void SessionOpened(Session& session, uint16_t command, uint32_t request_id, mode
   if (const auto head = services.online.Head(session.user())) return Welcome(session, head);
   session.OnPool(
       services.readers, command, request_id,
-      [&services, user = session.user()] { return services.inboxes.Head(user); },
+      [&services, user = session.user()] {
+        return services.inboxes.Head(user, storage::Reach::kDisk);
+      },
       [](Session& it, base::Result<model::Seq> head) {
         if (it.joining() == nullptr) return;
         if (!head) {
           LOG_WARN("head_unknown user={} why=\"{}\"", it.user().value, head.error().text);
           return Welcome(it, std::nullopt);
         }
-        it.desk().services().online.Prime(it.user(), *head);
         Welcome(it, *head);
       });
 }

@@ -226,9 +226,9 @@ void Service::ShowUser(ErrandPtr errand, const v1::ShowUser& request) {
            const model::User& user = **found;
            auto devices = services().directory.Devices(user.id);
            if (!devices) return std::move(devices).error();
-           auto head = services().inboxes.Head(user.id);
+           auto head = services().inboxes.Head(user.id, storage::Reach::kDisk);
            if (!head) return std::move(head).error();
-           auto floor = store_.inboxes().Floor(user.id);
+           auto floor = store_.inboxes().Floor(user.id, storage::Reach::kDisk);
            if (!floor) return std::move(floor).error();
            const auto online = door_.OnlineDevices(user.id);
            v1::AdminReply reply;

@@ -36,7 +36,7 @@ Inbox::Inbox(storage::InboxStore& store, OnlineHeads& online, int64_t generation
 base::Result<HeadSlot*> Inbox::SlotOf(model::UserId user) {
   const auto found = heads_.find(user);
   if (found != heads_.end()) return &found->second;
-  auto head = StoredHead(store_, user, generation_);
+  auto head = StoredHead(store_, user, generation_, storage::Reach::kDisk);
   if (!head) return head.error();
   HeadSlot& slot = heads_[user];
   slot.user = user;
@@ -360,7 +360,7 @@ void Inbox::Forget(std::vector<model::Effect>& effects) {
   for (const model::UserId user : online_.Users()) {
     const auto known = heads_.find(user);
     if (known == heads_.end()) continue;
-    auto head = StoredHead(store_, user, generation_);
+    auto head = StoredHead(store_, user, generation_, storage::Reach::kDisk);
     if (!head || *head <= known->second.committed || !online_.Raise(user, *head)) continue;
     effects.push_back(
         model::HeadMoved{user, model::Seq(known->second.committed.value + 1), *head, {}});

@@ -7,16 +7,19 @@
 
 namespace hongyan::inbox {
 
-base::Result<model::Seq> Reader::Head(model::UserId user) const {
+base::Result<model::Seq> Reader::Head(model::UserId user, storage::Reach reach) const {
   if (const auto published = heads_.Head(user)) return *published;
-  return StoredHead(store_, user, generation_);
+  auto head = StoredHead(store_, user, generation_, reach);
+  // Commits since the read have raised it, or will: whichever is higher stays.
+  if (head) heads_.Prime(user, *head);
+  return head;
 }
 
 base::Result<model::Seq> StoredHead(const storage::InboxStore& store, model::UserId user,
-                                    int64_t generation) {
-  auto last = store.LastSeq(user);
+                                    int64_t generation, storage::Reach reach) {
+  auto last = store.LastSeq(user, reach);
   if (!last) return last.error();
-  auto floor = store.Floor(user);
+  auto floor = store.Floor(user, reach);
   if (!floor) return floor.error();
   return std::max({*last, *floor, model::Seq(generation << model::kGenerationShift)});
 }
@@ -24,7 +27,7 @@ base::Result<model::Seq> StoredHead(const storage::InboxStore& store, model::Use
 base::Result<Reader::Page> Reader::ReadPage(model::UserId user, model::Seq cursor, size_t limit,
                                             storage::Reach reach) const {
   // The head first: entries up to a committed head are there.
-  auto head = Head(user);
+  auto head = Head(user, reach);
   if (!head) return head.error();
   Page page;
   page.head = *head;
@@ -42,7 +45,7 @@ base::Result<Reader::Page> Reader::ReadPage(model::UserId user, model::Seq curso
   // Trim leaves no holes, it raises one floor; only where the first entry does not follow is it
   // worth asking.
   if (page.entries.empty() || !storage::FollowsInInbox(cursor, page.entries.front().seq)) {
-    auto floor = store_.Floor(user);
+    auto floor = store_.Floor(user, reach);
     if (!floor) return floor.error();
     page.truncated = cursor < *floor;
   }

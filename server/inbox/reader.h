@@ -12,13 +12,13 @@ namespace hongyan::inbox {
 
 // A user's head as the store has it: max(last entry, floor, generation << 40). Any thread.
 base::Result<model::Seq> StoredHead(const storage::InboxStore& store, model::UserId user,
-                                    int64_t generation);
+                                    int64_t generation, storage::Reach reach);
 
 // Its part of Sync and of the group list: reads beside the writer. Any thread; see storage::Reach
 // for what may be called on a loop.
 class Reader {
  public:
-  Reader(const storage::InboxStore& store, const OnlineHeads& heads, int64_t generation)
+  Reader(const storage::InboxStore& store, OnlineHeads& heads, int64_t generation)
       : store_(store), heads_(heads), generation_(generation) {}
 
   struct Page {
@@ -33,9 +33,10 @@ class Reader {
   base::Result<Page> ReadPage(model::UserId user, model::Seq cursor, size_t limit,
                               storage::Reach reach) const;
 
-  // The committed head of a user: published if the user is online, else read from the store.
-  // Numbers a user without entries has: max(floor, generation << 40).
-  base::Result<model::Seq> Head(model::UserId user) const;
+  // The committed head of a user: published if the user is online, else read from the store, and
+  // published from then on if the user has a session. Numbers a user without entries has:
+  // max(floor, generation << 40).
+  base::Result<model::Seq> Head(model::UserId user, storage::Reach reach) const;
 
   // The groups a user is a member of, by id, from the one after `after`. May read the disk.
   base::Result<std::vector<model::GroupId>> Groups(model::UserId user, model::GroupId after,
@@ -45,7 +46,7 @@ class Reader {
 
  private:
   const storage::InboxStore& store_;
-  const OnlineHeads& heads_;
+  OnlineHeads& heads_;
   int64_t generation_;
 };
 

@@ -30,10 +30,10 @@ class InboxStore {
   virtual ~InboxStore() = default;
 
   // The seq of a user's newest entry; 0 = none.
-  virtual base::Result<model::Seq> LastSeq(model::UserId user) const = 0;
+  virtual base::Result<model::Seq> LastSeq(model::UserId user, Reach reach) const = 0;
 
   // The durable mark trim has reached; 0 = nothing was ever trimmed.
-  virtual base::Result<model::Seq> Floor(model::UserId user) const = 0;
+  virtual base::Result<model::Seq> Floor(model::UserId user, Reach reach) const = 0;
 
   struct NumberedEntry {
     model::Seq seq;

@@ -192,7 +192,7 @@ void LastSeq(benchmark::State& state) {
     bench.Commit(state, std::move(batch));
   }
   for (auto _ : state) {
-    auto last = bench.store().inboxes().LastSeq(bench.RandomUser());
+    auto last = bench.store().inboxes().LastSeq(bench.RandomUser(), Reach::kDisk);
     benchmark::DoNotOptimize(last);
   }
 }

@@ -117,15 +117,15 @@ TEST_CASE_TEMPLATE("the last seq is that of the newest entry, 0 where there is n
                    ADAPTERS) {
   Adapter adapter;
   MessageStore& store = adapter.store();
-  CHECK(*store.inboxes().LastSeq(kAnna) == Seq(0));
+  CHECK(*store.inboxes().LastSeq(kAnna, Reach::kDisk) == Seq(0));
   Fill(store, UserId(4999), 1, 400, 50);
   Fill(store, UserId(5001), 1, 400, 50);
-  CHECK(*store.inboxes().LastSeq(kAnna) == Seq(0));
+  CHECK(*store.inboxes().LastSeq(kAnna, Reach::kDisk) == Seq(0));
   Fill(store, kAnna, 1, 257, 10);
-  CHECK(*store.inboxes().LastSeq(kAnna) == Seq(257));
+  CHECK(*store.inboxes().LastSeq(kAnna, Reach::kDisk) == Seq(257));
   adapter.Restart();
-  CHECK(*adapter.store().inboxes().LastSeq(kAnna) == Seq(257));
-  CHECK(*adapter.store().inboxes().Floor(kAnna) == Seq(0));
+  CHECK(*adapter.store().inboxes().LastSeq(kAnna, Reach::kDisk) == Seq(257));
+  CHECK(*adapter.store().inboxes().Floor(kAnna, Reach::kDisk) == Seq(0));
 }
 
 TEST_CASE_TEMPLATE("one entry goes to many users under a seq of each", Adapter, ADAPTERS) {
@@ -158,7 +158,7 @@ TEST_CASE_TEMPLATE("a new generation may follow in the same batch", Adapter, ADA
   // A cursor above what restore brought back is answered by the next generation.
   CHECK(Read(store, kAnna, 900, kGeneration + 2, 10) ==
         std::vector<int64_t>(all.begin() + 2, all.end()));
-  CHECK(*store.inboxes().LastSeq(kAnna) == Seq(kGeneration + 2));
+  CHECK(*store.inboxes().LastSeq(kAnna, Reach::kDisk) == Seq(kGeneration + 2));
 }
 
 TEST_CASE_TEMPLATE("a missing entry is an error, not a shorter list", Adapter, ADAPTERS) {
@@ -268,6 +268,25 @@ TEST_CASE("many messages of one batch for the same users are one record per user
     CHECK(Read(store, UserId(user * 31), 0, 16, 100) == Numbers(1, 16));
     CHECK(Read(store, UserId(user * 31), 7, 9, 100) == Numbers(8, 9));
   }
+}
+
+TEST_CASE("the last seq and the floor are not fetched from disk for who asks memory") {
+  RocksdbAdapter adapter;
+  for (int64_t seq = 1; seq <= 3; ++seq) {
+    Commit(adapter.store(), [&](Batch& batch) {
+      const InboxStore::Recipient to{kAnna, Seq(seq)};
+      adapter.store().inboxes().Append(batch, {&to, 1}, model::Entry{});
+    });
+  }
+  REQUIRE(adapter.rocksdb_store().Compact().ok());
+  adapter.Restart();  // nothing is in memory now
+  const auto last = adapter.store().inboxes().LastSeq(kAnna, Reach::kMemory);
+  REQUIRE_FALSE(last.ok());
+  CHECK(last.error().code == base::Code::kUnavailable);
+  CHECK(last.error().reason == 0);
+  CHECK(*adapter.store().inboxes().LastSeq(kAnna, Reach::kDisk) == Seq(3));
+  CHECK(*adapter.store().inboxes().LastSeq(kAnna, Reach::kMemory) == Seq(3));
+  CHECK(*adapter.store().inboxes().Floor(kAnna, Reach::kMemory) == Seq(0));
 }
 
 }  // namespace hongyan::storage

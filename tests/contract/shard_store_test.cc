@@ -134,7 +134,7 @@ TEST_CASE_TEMPLATE("after an unknown ending nothing is read or committed until i
     CHECK(CommitUser(store, 3) == CommitOutcome::kUnknown);
     CheckStopped(store.accounts().FindUser(model::UserId(1)));
     CheckStopped(store.accounts().ListUsers(model::UserId(0), 10));
-    CheckStopped(store.inboxes().LastSeq(model::UserId(1)));
+    CheckStopped(store.inboxes().LastSeq(model::UserId(1), Reach::kDisk));
     CheckStopped(store.conversations().ReadMessages({}, Reach::kMemory));
     CheckStopped(store.channels().ReadHead(1));
     CheckStopped(store.channels().TrimOutbox({0, 1}, 1));
@@ -237,7 +237,7 @@ TEST_CASE(
   adapter.Heal();
   REQUIRE(store.Reopen().ok());
   CHECK(store.Commit(std::move(batch)) == CommitOutcome::kCommitted);
-  CHECK(*store.inboxes().LastSeq(model::UserId(7)) == model::Seq(1));
+  CHECK(*store.inboxes().LastSeq(model::UserId(7), Reach::kDisk) == model::Seq(1));
   CHECK(*store.channels().OldestKept({0, 1}) == 1);
   CHECK(HasUser(store, 3));
 }

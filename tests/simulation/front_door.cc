@@ -142,22 +142,22 @@ void FrontDoor::OnLogin(uint64_t connection, uint64_t number, const Login& login
   open.user = login.user;
   open.device = login.device;
   open.device_class = "phone";
-  Submit({{}, model::Priority::kLogin, 0, 0, open},
-         [this, connection, number](const model::Reply& reply) {
-           const auto found = sessions_.find(connection);
-           if (found == sessions_.end()) return;
-           Session& me = found->second;
-           if (!reply.ok()) return Deliver(connection, {number, Failed{reply.error()}});
-           const auto head = inbox::StoredHead(server_.store.inboxes(), me.user,
-                                               server_.store.identity().generation);
-           if (!head) return Deliver(connection, {number, Failed{head.error()}});
-           server_.online.Prime(me.user, *head);
-           me.session_number = std::get<model::SessionOpened>(*reply).session_number;
-           if (me.session_number < me.ended_below) return HangUp(connection);
-           me.logged_in = true;
-           me.told.Say(*head);
-           Deliver(connection, {number, LoggedIn{*head, time_ms()}});
-         });
+  Submit({{}, model::Priority::kLogin, 0, 0, open}, [this, connection,
+                                                     number](const model::Reply& reply) {
+    const auto found = sessions_.find(connection);
+    if (found == sessions_.end()) return;
+    Session& me = found->second;
+    if (!reply.ok()) return Deliver(connection, {number, Failed{reply.error()}});
+    const auto head = inbox::StoredHead(server_.store.inboxes(), me.user,
+                                        server_.store.identity().generation, storage::Reach::kDisk);
+    if (!head) return Deliver(connection, {number, Failed{head.error()}});
+    server_.online.Prime(me.user, *head);
+    me.session_number = std::get<model::SessionOpened>(*reply).session_number;
+    if (me.session_number < me.ended_below) return HangUp(connection);
+    me.logged_in = true;
+    me.told.Say(*head);
+    Deliver(connection, {number, LoggedIn{*head, time_ms()}});
+  });
 }
 
 base::Result<SyncPage> FrontDoor::ReadPage(model::UserId user, const Sync& sync) const {

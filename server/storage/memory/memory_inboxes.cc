@@ -13,8 +13,9 @@ model::Seq FloorIn(const MemoryState& state, model::UserId user) {
 
 }  // namespace
 
-base::Result<model::Seq> MemoryInboxStore::LastSeq(model::UserId user) const {
+base::Result<model::Seq> MemoryInboxStore::LastSeq(model::UserId user, Reach reach) const {
   return door_.Look([&](const MemoryState& state) -> base::Result<model::Seq> {
+    if (auto error = door_.Reaches(reach)) return *error;
     if (state.broken_inboxes.contains(user)) {
       return model::Refuse(base::Code::kDataLoss, model::Reason::kBroken,
                            "the inbox of user " + std::to_string(user.value) + " is broken");
@@ -26,9 +27,11 @@ base::Result<model::Seq> MemoryInboxStore::LastSeq(model::UserId user) const {
   });
 }
 
-base::Result<model::Seq> MemoryInboxStore::Floor(model::UserId user) const {
-  return door_.Look(
-      [&](const MemoryState& state) -> base::Result<model::Seq> { return FloorIn(state, user); });
+base::Result<model::Seq> MemoryInboxStore::Floor(model::UserId user, Reach reach) const {
+  return door_.Look([&](const MemoryState& state) -> base::Result<model::Seq> {
+    if (auto error = door_.Reaches(reach)) return *error;
+    return FloorIn(state, user);
+  });
 }
 
 base::Result<Entries> MemoryInboxStore::ReadEntries(model::UserId user, model::Seq after,

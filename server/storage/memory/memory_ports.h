@@ -112,8 +112,8 @@ class MemoryInboxStore final : public InboxStore {
  public:
   explicit MemoryInboxStore(const MemoryDoor& door) : door_(door) {}
 
-  base::Result<model::Seq> LastSeq(model::UserId user) const override;
-  base::Result<model::Seq> Floor(model::UserId user) const override;
+  base::Result<model::Seq> LastSeq(model::UserId user, Reach reach) const override;
+  base::Result<model::Seq> Floor(model::UserId user, Reach reach) const override;
   base::Result<std::vector<NumberedEntry>> ReadEntries(model::UserId user, model::Seq after,
                                                        model::Seq upto, size_t limit,
                                                        Reach reach) const override;

@@ -21,9 +21,9 @@ base::Error MissingEntries(model::UserId user, model::Seq before, model::Seq nex
 
 }  // namespace
 
-base::Result<model::Seq> RocksdbInboxStore::LastSeq(model::UserId user) const {
+base::Result<model::Seq> RocksdbInboxStore::LastSeq(model::UserId user, Reach reach) const {
   auto scan = Scan::From(database_, Table::kEntries, EntryKey(user, model::Seq(0)),
-                         EntryKey(user, model::Seq(INT64_MAX)));
+                         EntryKey(user, model::Seq(INT64_MAX)), reach);
   if (!scan) return scan.error();
   scan->ToLast();
   if (scan->at_row()) return model::Seq(LastId(scan->key()));
@@ -31,10 +31,10 @@ base::Result<model::Seq> RocksdbInboxStore::LastSeq(model::UserId user) const {
   return model::Seq();
 }
 
-base::Result<model::Seq> RocksdbInboxStore::Floor(model::UserId user) const {
+base::Result<model::Seq> RocksdbInboxStore::Floor(model::UserId user, Reach reach) const {
   rocksdb::PinnableSlice value;
   const Key key = FloorKey(user);
-  const auto found = database_.Get(Table::kRest, key, Reach::kDisk, &value);
+  const auto found = database_.Get(Table::kRest, key, reach, &value);
   if (!found) return found.error();
   if (!*found) return model::Seq();
   if (value.size() != 8) return BrokenRow("floor", key.slice());
@@ -77,7 +77,7 @@ base::Result<Entries> RocksdbInboxStore::ReadEntries(model::UserId user, model::
       if (entry.seq <= before) continue;  // the row began before `after`
       if (entry.seq > upto || entries.size() == limit) return entries;
       if (!FollowsInInbox(before, entry.seq)) {
-        const auto floor = Floor(user);
+        const auto floor = Floor(user, reach);
         if (!floor) return floor.error();
         if (entry.seq > *floor && !FollowsInInbox(*floor, entry.seq)) {
           return MissingEntries(user, before, entry.seq);

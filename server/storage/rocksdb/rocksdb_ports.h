@@ -67,8 +67,8 @@ class RocksdbInboxStore final : public InboxStore {
  public:
   explicit RocksdbInboxStore(const Database& database) : database_(database) {}
 
-  base::Result<model::Seq> LastSeq(model::UserId user) const override;
-  base::Result<model::Seq> Floor(model::UserId user) const override;
+  base::Result<model::Seq> LastSeq(model::UserId user, Reach reach) const override;
+  base::Result<model::Seq> Floor(model::UserId user, Reach reach) const override;
   base::Result<std::vector<NumberedEntry>> ReadEntries(model::UserId user, model::Seq after,
                                                        model::Seq upto, size_t limit,
                                                        Reach reach) const override;

@@ -477,6 +477,27 @@ TEST_CASE("a cursor above the head is an error, not a page") {
   CHECK(static_cast<Reason>(page.error().reason) == Reason::kCursorAhead);
 }
 
+TEST_CASE("a head that could not be read when a session began is published by the next read") {
+  House house;
+  const auto talk = House::Direct(house.User("anna"), house.User("bert"));
+  CHECK(house.Send("anna", talk, "1").ok());
+  bool in_memory = false;
+  house.faults.not_in_memory = [&in_memory] { return !in_memory; };
+  house.Restart();
+  const auto bert = house.User("bert");
+  house.online.Register(bert);
+  inbox::Reader reader(house.store().inboxes(), house.online, 0);
+  // A loop thread asks memory only, for the floor and the last entry too.
+  CHECK_FALSE(reader.Head(bert, storage::Reach::kMemory).ok());
+  CHECK_FALSE(reader.ReadPage(bert, model::Seq(0), 10, storage::Reach::kMemory).ok());
+  CHECK_FALSE(house.online.Head(bert).has_value());
+  CHECK(reader.ReadPage(bert, model::Seq(1), 10, storage::Reach::kDisk).ok());
+  CHECK(house.online.Head(bert) == model::Seq(1));
+  // Nobody asks for a user without a session.
+  CHECK(reader.Head(house.User("anna"), storage::Reach::kDisk).ok());
+  CHECK_FALSE(house.online.Head(house.User("anna")).has_value());
+}
+
 TEST_CASE("effects are made for users with a session only, and name the device that sent") {
   House house;
   const auto talk = House::Direct(house.User("anna"), house.User("bert"));
