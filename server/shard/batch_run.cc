@@ -1,5 +1,6 @@
 #include "shard/batch_run.h"
 
+#include <iterator>
 #include <limits>
 #include <string>
 
@@ -89,7 +90,12 @@ void BatchRun::Emit(model::ShardId source, model::ShardId target, model::Item it
 }
 
 void BatchRun::ToOutbox(storage::ChannelId channel, cluster::TravellingItem item) {
-  outbox_[channel].push_back(std::move(item));
+  // In order of numbers: one that fails in this commit comes here after one that was too large for
+  // it.
+  auto& items = outbox_[channel];
+  auto place = items.end();
+  while (place != items.begin() && std::prev(place)->number > item.number) --place;
+  items.insert(place, std::move(item));
 }
 
 void BatchRun::ApplyLocals() {
