@@ -164,6 +164,14 @@ base::Result<void> Server::Start(const std::string& admin_socket) {
   executor_->Start();
   WatchQueues();
 
+  // The clients' door first: the figures, which the others show on threads of their own, count it.
+  net::ListenerOptions front;
+  front.address = config_.listen;
+  front.max_connections = max_connections_;
+  auto listener = net::Listener::Open(front, loops, front_door_->factory());
+  if (!listener) return listener.error();
+  listener_ = std::move(listener).value();
+
   const auto stats = [this] { return Stats(); };
   admin_ = std::make_unique<admin::Service>(*front_door_, front_door_->desk(0), *store_,
                                             std::vector{executor_.get()}, stats);
@@ -180,12 +188,6 @@ base::Result<void> Server::Start(const std::string& admin_socket) {
     if (!exposition) return exposition.error();
     exposition_ = std::move(exposition).value();
   }
-  net::ListenerOptions front;
-  front.address = config_.listen;
-  front.max_connections = max_connections_;
-  auto listener = net::Listener::Open(front, loops, front_door_->factory());
-  if (!listener) return listener.error();
-  listener_ = std::move(listener).value();
   return {};
 }
 

@@ -79,12 +79,10 @@ void AddExecutor(const shard::ExecutorReport& report, Figures& out) {
 std::vector<admin::Stat> Server::Stats() const {
   Figures out;
   const auto d = [](auto v) { return static_cast<double>(v); };
-  if (listener_) {
-    out.Gauge("hongyan_connections", d(listener_->connections()), "client connections open");
-    out.Gauge("hongyan_connections_not_logged_in", d(listener_->unauthenticated()),
-              "of these, not logged in");
-    out.Counter("hongyan_connections_total", d(listener_->accepted()), "connections accepted");
-  }
+  out.Gauge("hongyan_connections", d(listener_->connections()), "client connections open");
+  out.Gauge("hongyan_connections_not_logged_in", d(listener_->unauthenticated()),
+            "of these, not logged in");
+  out.Counter("hongyan_connections_total", d(listener_->accepted()), "connections accepted");
   AddFrontDoor(*front_door_, out);
   out.Counter("hongyan_messages_total", d(counters_.messages.load()), "messages stored");
   out.Counter("hongyan_inbox_entries_total", d(counters_.entries.load()), "inbox entries stored");
