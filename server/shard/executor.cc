@@ -111,6 +111,7 @@ struct Executor::Impl {
   int64_t reopen_after_ns = 0;
   base::LogPace pace;  // of lines about a store that fails again and again
 
+  std::atomic<int64_t> refused_busy{0};  // at the door, and by the shards
   std::atomic<double> queue_ms{0};
   std::atomic<int64_t> time_ahead_ms{0};  // of the boot clock
   mutable std::mutex report_mutex;
@@ -209,6 +210,7 @@ base::Result<void> Executor::SubmitAll(std::vector<model::Command> commands) {
     if (me.queued.load(std::memory_order_relaxed) + count >
             static_cast<int64_t>(me.limits.queue_commands) ||
         me.queued_bytes.load(std::memory_order_relaxed) + bytes > me.limits.queue_bytes) {
+      me.refused_busy.fetch_add(count, std::memory_order_relaxed);
       return model::Refuse(base::Code::kResourceExhausted, model::Reason::kBusy,
                            "the server is busy; send the same request again after a moment", 100);
     }
@@ -386,6 +388,12 @@ void Executor::Impl::Answer(BatchRun& run) {
   counts.items += run.items_applied;
   counts.shortcuts += run.shortcuts;
   counts.parked += run.parked_change;
+  const auto busy = [](const Outbound& answer) {
+    return !answer.reply &&
+           answer.reply.error().reason == static_cast<uint16_t>(model::Reason::kBusy);
+  };
+  refused_busy.fetch_add(std::count_if(run.replies.begin(), run.replies.end(), busy),
+                         std::memory_order_relaxed);
   if (!run.replies.empty()) outlet.Replies(std::move(run.replies));
   if (!run.effects.empty()) outlet.Effects(std::move(run.effects));
 }
@@ -548,6 +556,7 @@ void Executor::Impl::PublishReport() {
   const int64_t now_ns = clock.BootNs();
   ExecutorReport now = counts;
   now.queued = queued.load(std::memory_order_relaxed);
+  now.refused_busy = refused_busy.load(std::memory_order_relaxed);
   now.queue_ms = queue_ms.load();
   now.stopped = closed;
   for (const auto& [channel, courier] : driven.couriers)

@@ -295,6 +295,8 @@ TEST_CASE("a channel that lags makes its source refuse before anything is acknow
   while (sender->RunOnce()) {
   }
   CHECK(House::Why(*house.Take(second)) == Reason::kBusy);
+  sender->Tick();
+  CHECK(sender->report().refused_busy == 1);
   house.Run();
   CHECK(house.Send("anna", group, "3").ok());
   CHECK(Joined(house.Inbox("emil")) == "* 1 3 ");

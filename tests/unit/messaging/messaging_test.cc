@@ -35,6 +35,34 @@ TEST_CASE("a 1:1 message reaches both inboxes in the order of the conversation")
   CHECK(house.Inbox("bert") == Texts{"hello", "hi"});
 }
 
+TEST_CASE("a full queue takes none of what is handed over, and the refused are counted") {
+  House::Options options;
+  options.limits.queue_commands = 4;
+  House house(options);
+  const auto talk = House::Direct(house.User("anna"), house.User("bert"));
+  const auto hand_over = [&](int count) {
+    std::vector<model::Command> commands(static_cast<size_t>(count));
+    for (auto& command : commands) {
+      command.shard = house.router().ShardOf(talk);
+      command.body = house.MakeSend("anna", talk, "text");
+    }
+    return house.executor().SubmitAll(std::move(commands));
+  };
+  const auto refused = [&house] {
+    house.executor().Tick();
+    return house.executor().report().refused_busy;
+  };
+  CHECK(hand_over(3).ok());
+  CHECK(refused() == 0);
+  CHECK(hand_over(2).error().reason == static_cast<uint16_t>(Reason::kBusy));
+  CHECK(refused() == 2);
+  house.Run();
+  CHECK(hand_over(4).ok());
+  house.Run();
+  CHECK(refused() == 2);
+  CHECK(house.Inbox("bert").size() == 7);
+}
+
 TEST_CASE("a message to oneself is one entry") {
   House house;
   const auto notes = House::Direct(house.User("anna"), house.User("anna"));
