@@ -17,7 +17,6 @@ using model::Refuse;
 
 constexpr uint32_t kProtocolVersion = 1;
 constexpr size_t kMaxClientBytes = 128;
-constexpr size_t kMaxDeviceClassBytes = 32;
 constexpr uint32_t kHeartbeatMs = 240'000;  // advised; the idle timeout is longer
 
 base::Error Invalid(const char* text) { return {Code::kInvalidArgument, text}; }
@@ -126,8 +125,8 @@ void Login(Session& session, const proto::Frame& frame) {
   if (!joining->token.device.Assign(login.device_id()) || joining->token.device.is_zero()) {
     return refuse(Invalid("a device id is 16 bytes, drawn at random at the client's first start"));
   }
-  if (login.device_class().size() > kMaxDeviceClassBytes) {
-    return refuse(Invalid("a device class has at most 32 bytes"));
+  if (auto label = account::CheckDeviceClass(login.device_class()); !label) {
+    return refuse(label.error());
   }
   if (auto name = account::CheckUserName(login.user_name()); !name) return refuse(name.error());
 

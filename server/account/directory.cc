@@ -19,6 +19,15 @@ base::Result<void> CheckUserName(std::string_view name) {
   return {};
 }
 
+base::Result<void> CheckDeviceClass(std::string_view device_class) {
+  if (device_class.size() <= model::kMaxDeviceClassBytes && base::IsPrintableUtf8(device_class)) {
+    return {};
+  }
+  return model::Refuse(
+      base::Code::kInvalidArgument, model::Reason::kNone,
+      "a device class is a label like phone: at most 32 bytes of UTF-8, no control characters");
+}
+
 base::Result<std::optional<model::User>> Directory::Find(std::string_view name) const {
   auto user = store_.FindUser(router_.UserIdOf(name));
   if (user.ok() && user->has_value() && (*user)->name != name) return std::optional<model::User>();

@@ -15,6 +15,9 @@ namespace hongyan::account {
 // what is wrong.
 base::Result<void> CheckUserName(std::string_view name);
 
+// What is a valid label of a device: up to 32 bytes of UTF-8 without control characters, or none.
+base::Result<void> CheckDeviceClass(std::string_view device_class);
+
 // Users and devices as committed, read beside the writer. May read the disk: the reader pool's
 // work, not a loop's. Any thread.
 class Directory {

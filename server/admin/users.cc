@@ -9,7 +9,6 @@
 #include "account/directory.h"
 #include "admin/errand.h"
 #include "admin/service.h"
-#include "base/bytes.h"
 #include "model/reason.h"
 
 namespace hongyan::admin {
@@ -22,7 +21,6 @@ using model::UserId;
 constexpr int kMaxUsersAtOnce = 1000;
 constexpr int kMaxPasswordsAtOnce = 10;
 constexpr int kMaxTokensAtOnce = 1000;
-constexpr size_t kMaxDeviceClassBytes = 32;  // as at a login
 constexpr uint32_t kMaxListed = 1000;
 
 base::Error Invalid(const std::string& text) { return {Code::kInvalidArgument, text}; }
@@ -276,9 +274,8 @@ void Service::IssueTokens(ErrandPtr errand, const v1::IssueTokens& request) {
       finish_one();
       continue;
     }
-    if (open.device_class.size() > kMaxDeviceClassBytes ||
-        !base::IsPrintableUtf8(open.device_class)) {
-      result->set_refused("a device class has at most 32 bytes and no control characters");
+    if (auto label = account::CheckDeviceClass(wanted.device_class()); !label) {
+      result->set_refused(label.error().text);
       finish_one();
       continue;
     }

@@ -18,6 +18,7 @@ struct User {
 
 constexpr size_t kMaxUserNameBytes = 64;
 constexpr size_t kMaxDevicesPerUser = 16;
+constexpr size_t kMaxDeviceClassBytes = 32;
 
 // One installation of the app, as its user's shard knows it.
 struct Device {

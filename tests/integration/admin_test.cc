@@ -95,15 +95,6 @@ TEST_CASE("words of the command line that make no sense are refused, short and h
   }
 }
 
-TEST_CASE("what devices and old rows hold is shown without steering the terminal") {
-  SpawnedServer server;
-  server.AdminOk({"user", "add", "anna", "--password-file", "-"}, "secret\n");
-  RawClient client(server);
-  client.Hello();
-  REQUIRE(client.LogIn("anna", "secret", Device(1), "\x1b[2J\xc2\x9b").ok);
-  CHECK(server.AdminOk({"user", "show", "anna"}).find("  \\x1b[2J\\x9b  ") != std::string::npos);
-}
-
 TEST_CASE("output that cannot be written is a failure") {
   SpawnedServer server;
   const Outcome outcome =
@@ -170,6 +161,12 @@ TEST_CASE("tokens for many devices, and one device's token revoked") {
   REQUIRE(issued.size() == 3);
   CHECK(issued[0].at("user_id") == issued[2].at("user_id"));
   CHECK(issued[0].at("device_id") != issued[2].at("device_id"));
+  for (const std::string& label : {std::string(33, 'x'), std::string("a\x1b[2J")}) {
+    const Outcome refused = server.Admin({"token", "issue", "bot", "--class", label});
+    CHECK(refused.exit_code == 1);
+    CHECK(refused.err.find("a device class is a label") != std::string::npos);
+  }
+  server.AdminOk({"token", "issue", "bot", "--class", std::string(32, 'x')});
   const std::string device = issued[0].at("device_id");
   server.AdminOk({"token", "revoke", "bot", "--device", device});
   const Outcome bad = server.Admin({"token", "revoke", "bot", "--device", "xyz"});

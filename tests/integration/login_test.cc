@@ -50,6 +50,16 @@ TEST_CASE_FIXTURE(ServerWithAnna, "a wrong password and an unknown user get the 
   CHECK(client.LogIn("anna", "right", Device(1)).ok);
 }
 
+TEST_CASE_FIXTURE(ServerWithAnna, "a device's class is a short label that can be shown as it is") {
+  RawClient client(server);
+  client.Hello();
+  for (const std::string& label :
+       {std::string(33, 'x'), std::string("a\x1b[2J"), std::string("a\nb")}) {
+    CHECK(client.LogIn("anna", "right", Device(1), label).error.code() == v1::INVALID_ARGUMENT);
+  }
+  CHECK(client.LogIn("anna", "right", Device(1), "t\xc3\xa9l\xc3\xa9phone").ok);
+}
+
 TEST_CASE_FIXTURE(ServerWithAnna, "after five failed logins the connection is closed") {
   RawClient client(server);
   client.Hello();
