@@ -35,6 +35,8 @@ const char* CloseReasonName(CloseReason reason) {
       return "frame_too_large";
     case CloseReason::kSlowReader:
       return "slow_reader";
+    case CloseReason::kUnfinished:
+      return "unfinished";
     case CloseReason::kShutdown:
       return "shutdown";
   }
@@ -118,14 +120,33 @@ void Connection::Impl::OnRead(ssize_t got) {
 }
 
 void Connection::Impl::Deliver() {
+  bool frame_ended = false;
   while (open() && paused == 0) {
     const auto frame = in.Next();
     if (!frame) break;
+    frame_ended = true;
     loop.frames_in.Add(1);
     handler->OnFrame(self, *frame);
   }
   if (open() && in.refused()) RefuseTooLarge();
   in.Keep();
+  WatchUnfinished(frame_ended);
+}
+
+// While we do not read, the peer cannot end its frame.
+void Connection::Impl::WatchUnfinished(bool frame_ended) {
+  if (!open() || paused != 0 || in.buffered() == 0) return ForgetUnfinished();
+  if (unfinished == nullptr) {
+    unfinished = std::make_unique<TimerNode>();
+    unfinished->on_fire = [this] { CloseNow(CloseReason::kUnfinished); };
+  }
+  if (frame_ended || !unfinished->armed()) {
+    loop.timers.Arm(*unfinished, seat.listener().options.unfinished_ms);
+  }
+}
+
+void Connection::Impl::ForgetUnfinished() {
+  if (unfinished != nullptr) loop.timers.Disarm(*unfinished);
 }
 
 void Connection::Impl::DeliverHeld() {
@@ -141,6 +162,7 @@ void Connection::Impl::RefuseTooLarge() {
 
 void Connection::Impl::Pause(uint8_t purpose) {
   paused |= purpose;
+  ForgetUnfinished();
   if (open()) Touch();
 }
 
@@ -255,6 +277,7 @@ void Connection::Impl::WatchStall() {
 
 void Connection::Impl::CloseFlushed(CloseReason why) {
   if (!open()) return;
+  ForgetUnfinished();
   state = State::kDraining;
   reason = why;
   deadline = std::make_unique<TimerNode>();
@@ -283,6 +306,7 @@ void Connection::Impl::CloseNow(CloseReason why) {
   if (in_resumed) std::erase(loop.resumed, this);
   if (flight != nullptr) loop.timers.Disarm(flight->stall);
   if (deadline != nullptr) loop.timers.Disarm(*deadline);
+  ForgetUnfinished();
   uv_close(&handle, [](uv_handle_t* h) { ImplOf(h).OnHandleClosed(); });
 }
 

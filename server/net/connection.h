@@ -21,6 +21,7 @@ enum class CloseReason : uint8_t {
   kFrameTooLarge,  // a payload above the limit; the stream cannot be cut into frames any more
   kSlowReader,     // took nothing for the stall time, or let more pile up than is ever held for one
                    // peer
+  kUnfinished,     // began a frame and did not end it in time
   kShutdown,       // the loop was stopped
 };
 
@@ -50,7 +51,8 @@ class ConnectionHandler {
 
 // A TCP (or unix) stream of frames. Owned by its loop; a pointer to it is valid until OnClosed
 // returns. Writes are gathered and leave in one write per connection and loop turn: one write per
-// frame measured 12 times slower. An idle connection holds no buffers. One connection brings at
+// frame measured 12 times slower. An idle connection holds no buffers; one in the midst of a frame
+// holds what has arrived of it, for the listener's unfinished_ms at most. One connection brings at
 // most 64 KiB in a turn, so that a flood does not starve the others. Loop thread.
 class Connection {
  public:

@@ -37,6 +37,8 @@ struct Connection::Impl {
   void OnRead(ssize_t got);
   bool MayRead() const;
   void Deliver();
+  void WatchUnfinished(bool frame_ended);
+  void ForgetUnfinished();
   void DeliverHeld();
   void RefuseTooLarge();
 
@@ -86,7 +88,8 @@ struct Connection::Impl {
   proto::FrameSplitter in;
   std::string out;
   std::unique_ptr<Flight> flight;
-  std::unique_ptr<TimerNode> deadline;  // of draining and lingering
+  std::unique_ptr<TimerNode> deadline;    // of draining and lingering
+  std::unique_ptr<TimerNode> unfinished;  // armed: a frame has begun; once one has come in pieces
   const std::string peer;
   uint32_t read_turn = 0;
   uint32_t read_in_turn = 0;

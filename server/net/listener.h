@@ -22,6 +22,9 @@ struct ListenerOptions {
   size_t unsent_high_water = 1 << 20;  // bytes; above it the connection is not read
   size_t unsent_limit = 32 << 20;      // bytes; above it the connection is closed as kSlowReader
   int64_t slow_reader_ms = 30'000;     // looked at every quarter of it
+  // From the first byte of a frame to its last, while we read: a peer that sends all but the end
+  // must not keep a frame's memory for as long as it likes. 1 MiB needs 140 kbit/s for it.
+  int64_t unfinished_ms = 60'000;
 };
 
 // Accepts connections and spreads them over loops, round robin. It stops accepting (the backlog

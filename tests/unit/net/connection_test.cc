@@ -160,6 +160,51 @@ TEST_CASE("a peer that takes nothing for the stall time is closed as a slow read
   CHECK(server.stats().slow_readers == 1);
 }
 
+TEST_CASE("who does not end a frame in time is closed, however it goes on sending") {
+  ListenerOptions options;
+  options.unfinished_ms = 300;
+  options.max_payload_before_login = 1 << 20;
+  Server server(1, options);
+  std::string frame = FrameBytes(7, std::string(1 << 20, 'u'));
+  Peer stalls(server);
+  stalls.Send(FrameBytes(1, "whole") + frame.substr(0, 1 << 19));
+  CHECK(stalls.Receive().has_value());
+  CHECK(EventuallyClosed(server, {CloseReason::kUnfinished}));
+  Peer drips(server);
+  CHECK(Eventually([&, sent = size_t{0}]() mutable {
+    drips.SendSome(frame.substr(sent++, 1));
+    return server.script.closed().size() == 2;
+  }));
+  CHECK(server.script.closed() == Reasons(2, CloseReason::kUnfinished));
+}
+
+TEST_CASE("a frame's time begins with its first byte, and stands still while we do not read") {
+  ListenerOptions options;
+  options.unfinished_ms = 300;
+  Server server(1, options);
+  Connection* held = nullptr;
+  server.script.on_frame = [&](Connection& c, const proto::Frame& frame) {
+    Echo(c, frame);
+    if (frame.header.request_id != 2) return;
+    held = &c;
+    c.PauseReading(Connection::Pause::kHandler);
+  };
+  const std::string third = FrameBytes(3, "third");
+  Peer peer(server);
+  peer.SendFrame(1, "first");
+  CHECK(peer.Receive().has_value());
+  std::this_thread::sleep_for(std::chrono::milliseconds(600));  // idle is not unfinished
+  peer.Send(FrameBytes(2, "second") + third.substr(0, third.size() - 1));
+  CHECK(peer.Receive().has_value());
+  std::this_thread::sleep_for(std::chrono::milliseconds(600));
+  CHECK(server.script.closed().empty());
+  peer.Send(third.substr(third.size() - 1));
+  OnLoop(server.loop(), [&] { held->ResumeReading(Connection::Pause::kHandler); });
+  const auto last = peer.Receive();
+  REQUIRE(last.has_value());
+  CHECK(last->payload == "third");
+}
+
 TEST_CASE("more than the limit of unsent bytes closes the connection at once") {
   ListenerOptions options;
   options.unsent_limit = 8 << 20;
