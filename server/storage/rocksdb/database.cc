@@ -108,7 +108,8 @@ base::Result<void> Database::Open(IfMissing if_missing, Recovery recovery) {
     return OpenError(options_.path, rocksdb::Status::InvalidArgument("its tables are not ours"),
                      recovery);
   }
-  // Compactions give way to the threads that answer.
+  // Flushes and compactions give way to the threads that answer.
+  db_->GetEnv()->LowerThreadPoolCPUPriority(rocksdb::Env::HIGH);
   db_->GetEnv()->LowerThreadPoolCPUPriority(rocksdb::Env::LOW);
   failed_.store(false, std::memory_order_release);
   if (pace_->May()) {

@@ -20,7 +20,7 @@ struct RocksdbOptions {
   int shards = 4;                      // only for a store that is created now; 1 to 256
   int64_t disk_reserve_bytes = 512 << 20;
   size_t block_cache_bytes = 256 << 20;
-  size_t write_buffer_bytes = 64 << 20;  // of each of the three busiest tables
+  size_t write_buffer_bytes = 16 << 20;  // of each of the three busiest tables
   int max_open_files = 512;
   bool unsafe_no_sync = false;  // acknowledges what is not on disk; logged as an error
   rocksdb::Env* env = nullptr;  // for tests that inject faults; none = the system's

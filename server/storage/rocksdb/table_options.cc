@@ -119,7 +119,7 @@ rocksdb::ColumnFamilyOptions MakeTable(const std::shared_ptr<rocksdb::Cache>& ca
   rocksdb::ColumnFamilyOptions table;
   table.table_factory.reset(rocksdb::NewBlockBasedTableFactory(blocks));
   table.write_buffer_size = write_buffer_bytes;
-  table.max_write_buffer_number = 4;  // a burst of flushes does not stop writes
+  table.max_write_buffer_number = 8;  // a burst of flushes does not stop writes
   table.compression = rocksdb::kLZ4Compression;
   table.level_compaction_dynamic_level_bytes = true;
   // Stalls hit the one thread that acknowledges everything, so they are far away; overload refuses
