@@ -11,6 +11,7 @@
 #include "model/group.h"
 #include "model/ids.h"
 #include "model/message.h"
+#include "model/money.h"
 
 // What access and admin ask of a message shard, and what comes back. Plain data, so that the seam
 // can be a queue in one process or a stream between two.
@@ -92,6 +93,62 @@ struct ConfirmCursor {
   Seq cursor;
 };
 
+// -- wallets: goes to the money shard of the user's wallet
+// --------------------------------------------------
+
+// Debits the sender and sends the money on its way. What the edge can check (form, limits, may this
+// user speak there) is checked before; balance and freeze here.
+struct SendPacket {
+  PacketTerms terms;
+};
+
+// A deposit (positive) or withdrawal (negative), by the administrator.
+struct MoveFunds {
+  UserId user;
+  std::string id;  // 1 to 64 bytes, drawn by who asks; the same again is the same move
+  int64_t amount_fen = 0;
+  std::string reason;  // 1 to 256 bytes
+};
+// Each is answered on its own; one that is refused is no error of the others. All of one shard.
+struct MoveManyFunds {
+  std::vector<MoveFunds> moves;
+};
+
+struct SetFrozen {
+  UserId user;
+  bool frozen = false;
+};
+
+// -- packets: goes to the packet's money shard
+// --------------------------------------------------------------
+
+// Was the user in the conversation when the request was admitted, and by which version of its
+// membership (MONEY section 3).
+struct Eligible {
+  bool yes = false;
+  int64_t version = 0;
+};
+
+// Also accepts a transfer.
+struct OpenPacket {
+  PacketId packet;
+  UserId user;
+  Eligible eligible;
+};
+
+// By the named person of a transfer; user 0 = the administrator, any packet.
+struct ReturnPacket {
+  PacketId packet;
+  UserId user;
+};
+
+// Looks at a quarantined packet again: its rows must add up now, or its rest goes back to the sender.
+struct MendPacket {
+  enum class How : uint8_t { kRetry = 1, kReturn = 2 };
+  PacketId packet;
+  How how = How::kRetry;
+};
+
 // -- channels: answered by the executor itself, for the administrator
 // --------------------------------------
 
@@ -112,7 +169,8 @@ struct AcceptChannel {
 
 using CommandBody =
     std::variant<SendMessage, CreateGroup, ChangeMembers, CreateUsers, SetPassword, SetDisabled,
-                 OpenSession, RevokeTokens, ConfirmCursor, RetryParked, AcceptChannel>;
+                 OpenSession, RevokeTokens, ConfirmCursor, SendPacket, MoveManyFunds, SetFrozen,
+                 OpenPacket, ReturnPacket, MendPacket, RetryParked, AcceptChannel>;
 
 // -- replies
 // ---------------------------------------------------------------------------------------------
@@ -151,8 +209,25 @@ struct ParkedRetried {
   int64_t applied = 0;
 };
 
-using ReplyBody =
-    std::variant<Done, Sent, GroupChanged, UsersCreated, SessionOpened, ParkedRetried>;
+// The money is on its way; the message says when the packet is there.
+struct PacketSending {
+  PacketId packet;
+};
+
+struct Opened {
+  int64_t amount_fen = 0;
+  int32_t ordinal = 0;
+  int64_t time_ms = 0;
+  bool already = false;  // this is what the user got before
+};
+
+// One per move, in the order of the command.
+struct FundsMoved {
+  std::vector<base::Result<MoveOutcome>> outcomes;
+};
+
+using ReplyBody = std::variant<Done, Sent, GroupChanged, UsersCreated, SessionOpened, ParkedRetried,
+                               PacketSending, Opened, FundsMoved>;
 using Reply = base::Result<ReplyBody>;
 
 // Where a reply goes: which of the outlet's loops, and that loop's own ticket. Ticket 0 = nobody
@@ -196,6 +271,11 @@ struct SessionsEnded {
   EndReason reason = EndReason::kReplaced;
 };
 
-using Effect = std::variant<HeadMoved, SessionsEnded>;
+// A user's wallet is not what it was: a hint, once per batch and user.
+struct WalletChanged {
+  UserId user;
+};
+
+using Effect = std::variant<HeadMoved, SessionsEnded, WalletChanged>;
 
 }  // namespace hongyan::model

@@ -60,6 +60,9 @@ struct ConversationId {
   }
 };
 
+// Says by itself where a packet lies: money/packet_id.h.
+using PacketId = Id<struct PacketTag>;
+
 // Sixteen bytes with a meaning.
 template <class Tag>
 struct Bytes16 {
@@ -96,8 +99,13 @@ struct RequestId : Bytes16<struct RequestTag> {
   }
 };
 
-// One single writer with its slice of the store. Numbered from 0 within its store.
+// One single writer with its slice of the store. Message shards are numbered from 0, money shards
+// from kFirstMoneyShard, so a channel's two ends name it wherever they live.
 using ShardId = uint16_t;
+
+constexpr ShardId kFirstMoneyShard = 1024;
+constexpr int kMaxMoneyShards = 1000;  // three digits of a packet id
+constexpr bool IsMoneyShard(ShardId shard) { return shard >= kFirstMoneyShard; }
 
 // A channel runs from one shard to another, or to itself.
 struct ChannelId {

@@ -37,6 +37,14 @@ class UnitOfWork {
   // or UNAVAILABLE.
   virtual bool MayEmit(model::ShardId target, std::string* why) const = 0;
 
+  // Puts the command under way aside until this shard has applied all that the channels into it from
+  // shards of its own kind held when it was put aside, or 300 ms have passed; then it is applied once
+  // more, in its turn, with waited() true. Nothing may have been written or replied. For a send whose
+  // wallet waits for credits ("forced credit", MONEY section 5).
+  virtual void AwaitArrivals() = 0;
+  // The command was put aside before: do not do so again.
+  virtual bool waited() const = 0;
+
   // Free disk is below the reserve: refuse what only adds.
   virtual bool BelowDiskReserve() const = 0;
 
@@ -96,6 +104,16 @@ class Logic {
   // itself (broken or unreadable data) and has written nothing: tried once more, then parked.
   virtual base::Result<ItemOutcome> ApplyItem(UnitOfWork& work, const ItemPlace& place,
                                               const model::Item& item, size_t max_records) = 0;
+
+  // An item with money in it was parked: in the same commit its fen go to suspense (the channel counts
+  // it as taken). Resume: it is about to be applied again, or given up, and they leave suspense.
+  virtual void Suspend(UnitOfWork& work, const model::Item& item);
+  virtual void Resume(UnitOfWork& work, const model::Item& item);
+
+  // What time asks for (expiry), bounded by about `max_records` records; the executor gives it at least
+  // an eighth of a batch's places while Due says that there is something. Nobody waits for an answer.
+  virtual bool Due(int64_t time_ms) const;
+  virtual void ApplyDue(UnitOfWork& work, size_t max_records);
 
   // The batch is durable: the overlay becomes the caches and what readers see. Effects go out after
   // it.
