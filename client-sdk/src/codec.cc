@@ -68,6 +68,13 @@ struct Encoder {
   // The server's own; a client that sends one is told so by the server.
   void operator()(const GroupCreated&) const { out.mutable_system()->mutable_group_created(); }
   void operator()(const MembersChanged&) const { out.mutable_system()->mutable_members_changed(); }
+  void operator()(const RedPacket& p) const {
+    out.mutable_red_packet()->set_packet_id(p.packet.value);
+  }
+  void operator()(const Transfer& t) const {
+    out.mutable_transfer()->set_packet_id(t.packet.value);
+  }
+  void operator()(const PacketNotice&) const { out.mutable_system()->mutable_packet_notice(); }
   void operator()(const UnknownBody& unknown) const { out.ParseFromString(unknown.bytes); }
 };
 
@@ -84,6 +91,16 @@ Body DecodeSystem(const v1::System& system, const std::string& bytes) {
                             Users(changed.removed()),
                             changed.added_count(),
                             changed.removed_count()};
+    }
+    case v1::System::kPacketNotice: {
+      const auto& notice = system.packet_notice();
+      return PacketNotice{static_cast<PacketNotice::What>(notice.what()),
+                          {notice.packet_id()},
+                          static_cast<PacketKind>(notice.kind()),
+                          {notice.sender()},
+                          {notice.user()},
+                          notice.amount_fen(),
+                          notice.took_ms()};
     }
     case v1::System::WHAT_NOT_SET:
       break;
@@ -115,6 +132,20 @@ Body DecodeBody(const std::string& bytes) {
       return Read(Media::Kind::kFile, body.file());
     case v1::Body::kCustom:
       return Custom{body.custom().type(), body.custom().data()};
+    case v1::Body::kRedPacket: {
+      const auto& packet = body.red_packet();
+      return RedPacket{{packet.packet_id()}, static_cast<PacketKind>(packet.kind()),
+                       packet.greeting(),    packet.shares(),
+                       {packet.named()},     packet.expires_ms()};
+    }
+    case v1::Body::kTransfer: {
+      const auto& transfer = body.transfer();
+      return Transfer{{transfer.packet_id()},
+                      {transfer.to()},
+                      transfer.amount_fen(),
+                      transfer.note(),
+                      transfer.expires_ms()};
+    }
     case v1::Body::kSystem:
       return DecodeSystem(body.system(), bytes);
     case v1::Body::CONTENT_NOT_SET:

@@ -75,6 +75,9 @@ base::Result<BodyKind> CheckBody(std::string_view bytes, size_t max_bytes, v1::B
         return Invalid("a custom body's type has 1 to 64 bytes");
       }
       return BodyKind::kCustom;
+    case v1::Body::kRedPacket:
+    case v1::Body::kTransfer:
+      return Invalid("money is sent by SEND_PACKET; the server writes its message");
     case v1::Body::kSystem:
       return Invalid("system messages are made by the server only");
     case v1::Body::CONTENT_NOT_SET:

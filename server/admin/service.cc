@@ -168,6 +168,14 @@ void Service::Handle(ErrandPtr errand, const v1::AdminRequest& request) {
       return RetryParked(std::move(errand), request.retry_parked());
     case What::kAcceptChannel:
       return AcceptChannel(std::move(errand), request.accept_channel());
+    case What::kMoveFunds:
+    case What::kSetFrozen:
+    case What::kShowWallet:
+    case What::kShowPacket:
+    case What::kEndPacket:
+    case What::kListQuarantine:
+    case What::kMendPacket:
+    case What::kAudit:
     case What::WHAT_NOT_SET:
       break;
   }

@@ -60,6 +60,31 @@ enum class Reason : uint16_t {
   kVersionUnsupported = 26,
   kDraining = 27,
   kInProgress = 28,
+
+  // Money: one per rule. What is refused has moved nothing.
+  kAmountInvalid = 64,  // zero, negative or too large
+  kOverLimit = 65,      // total, share or number of shares above what the server allows
+  kMoreSharesThanFen = 66,
+  kSharesInvalid = 67,
+  kKindNotHere = 68,  // no such kind of packet in this kind of conversation
+  kGreetingInvalid = 69,
+  kNamedPersonInvalid = 70,
+  kNoFunds = 71,
+  kWalletFrozen = 72,
+  kFundsPending = 73,  // credits are on their way: again after retry_after_ms
+  kRequestTooOld = 74,
+  kNoSuchPacket = 75,
+  kPacketDone = 76,  // every share is taken
+  kPacketExpired = 77,
+  kPacketReturned = 78,
+  kPacketRefused = 79,
+  kNotEligible = 80,
+  kNotTheNamedPerson = 81,
+  kOwnPacket = 82,
+  kQuarantined = 83,
+  kNoSuchWallet = 84,
+  kWorldLimit = 85,
+  kDayDrained = 86,
 };
 
 // "NOT_FOUND" and the like. Any thread.

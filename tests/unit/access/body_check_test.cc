@@ -40,9 +40,11 @@ TEST_CASE("text is carried whatever its bytes are") {
 
 TEST_CASE("what only the server says, and what nobody knows, is invalid") {
   CHECK(Invalid(Check([](auto& b) { b.mutable_system()->mutable_group_created(); })));
+  CHECK(Invalid(Check([](auto& b) { b.mutable_red_packet()->set_packet_id(1); })));
+  CHECK(Invalid(Check([](auto& b) { b.mutable_transfer()->set_packet_id(1); })));
   CHECK(Invalid(Check([](auto&) {})));
   v1::Body scratch;
-  CHECK(Invalid(CheckBody(std::string("\x3a\x02hi", 4), kMaxBytes, scratch)));  // field 7: a packet
+  CHECK(Invalid(CheckBody(std::string("\x52\x02hi", 4), kMaxBytes, scratch)));  // field 10
   CHECK(Invalid(CheckBody("\xff\xff\xff", kMaxBytes, scratch)));
 }
 
