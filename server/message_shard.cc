@@ -1,9 +1,19 @@
 #include "message_shard.h"
 
+#include <type_traits>
+
 #include "base/check.h"
+#include "model/reason.h"
 
 namespace hongyan {
 namespace {
+
+// What money asks of money shards; the router never sends it here.
+template <class Command>
+concept MoneyCommand =
+    std::is_same_v<Command, model::SendPacket> || std::is_same_v<Command, model::MoveManyFunds> ||
+    std::is_same_v<Command, model::SetFrozen> || std::is_same_v<Command, model::OpenPacket> ||
+    std::is_same_v<Command, model::ReturnPacket> || std::is_same_v<Command, model::MendPacket>;
 
 template <class... Cases>
 struct Overloaded : Cases... {
@@ -29,6 +39,7 @@ void MessageShard::Apply(shard::UnitOfWork& work, const model::Command& command)
                  [&](const model::ChangeMembers& c) { groups_.Change(work, to, c); },
                  [&](const model::RetryParked&) { CHECK(false); },    // the executor's own
                  [&](const model::AcceptChannel&) { CHECK(false); },  // the executor's own
+                 [&](const MoneyCommand auto&) { CHECK(false); },
                  [&](const auto& c) { accounts_.Apply(work, to, c); },
              },
              command.body);
@@ -56,6 +67,11 @@ base::Result<shard::ItemOutcome> MessageShard::ApplyItem(shard::UnitOfWork& work
           },
           [&](const model::CreateGroupItem& i) -> Outcome {
             return groups_.Apply(work, place, i, max_records);
+          },
+          // What is for another kind of shard came from broken data, not from our code.
+          [&](const auto&) -> Outcome {
+            return model::Refuse(base::Code::kDataLoss, model::Reason::kBroken,
+                                 "an item that is not for a message shard");
           },
       },
       item);

@@ -141,6 +141,7 @@ class Desk {
   void OnReply(uint64_t ticket, model::Reply reply);
   void Apply(const model::HeadMoved& moved);
   void Apply(const model::SessionsEnded& ended);
+  void Apply(const model::WalletChanged&) {}  // a hint; no device is told yet
 
   net::Loop& loop_;
   const Services& services_;

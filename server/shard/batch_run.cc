@@ -26,6 +26,8 @@ class BatchRun::Work final : public UnitOfWork {
     const auto courier = run_.driven_.couriers.find({shard(), target});
     return courier == run_.driven_.couriers.end() || courier->second.MayEmit(run_.now_ns_, why);
   }
+  void AwaitArrivals() override {}
+  bool waited() const override { return true; }
   bool BelowDiskReserve() const override { return run_.store_.BelowDiskReserve(); }
 
  private:

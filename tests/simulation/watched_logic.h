@@ -36,6 +36,16 @@ class WatchedLogic final : public shard::Logic {
     return outcome;
   }
 
+  void Suspend(shard::UnitOfWork& work, const model::Item& item) override {
+    logic_->Suspend(work, item);
+  }
+  void Resume(shard::UnitOfWork& work, const model::Item& item) override {
+    logic_->Resume(work, item);
+  }
+  bool Due(int64_t time_ms) const override { return logic_->Due(time_ms); }
+  void ApplyDue(shard::UnitOfWork& work, size_t max_records) override {
+    logic_->ApplyDue(work, max_records);
+  }
   void Publish(std::vector<model::Effect>& effects) override { logic_->Publish(effects); }
   void Drop() override { logic_->Drop(); }
   void Forget(std::vector<model::Effect>& effects) override { logic_->Forget(effects); }
@@ -61,6 +71,8 @@ class WatchedLogic final : public shard::Logic {
     bool MayEmit(model::ShardId target, std::string* reason) const override {
       return work.MayEmit(target, reason);
     }
+    void AwaitArrivals() override { work.AwaitArrivals(); }
+    bool waited() const override { return work.waited(); }
     bool BelowDiskReserve() const override { return work.BelowDiskReserve(); }
 
     shard::UnitOfWork& work;

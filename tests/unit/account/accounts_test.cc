@@ -23,6 +23,8 @@ class Work final : public shard::UnitOfWork {
     replies.push_back(std::move(reply));
   }
   bool MayEmit(model::ShardId, std::string*) const override { return true; }
+  void AwaitArrivals() override { FAIL("accounts wait for nothing"); }
+  bool waited() const override { return false; }
   bool BelowDiskReserve() const override { return below_reserve; }
 
   std::vector<model::Reply> replies;
