@@ -7,14 +7,15 @@
 
 namespace hongyan::money {
 
-// A packet id read as 19 decimal digits: DDDDD aaa cccccccc xxy (MONEY section 1). Routing, table and day
-// slot are pure functions of it. Values; any thread.
+// A packet id read as 19 decimal digits: DDDDD aaa cccccccc xxy (MONEY section 1). Routing, table
+// and day slot are pure functions of it. Values; any thread.
 struct PacketIdParts {
-  int32_t day = 0;        // epoch day, 10000..92232
-  int32_t allocator = 0;  // money shard of the sender's wallet, 0..999 (its number less kFirstMoneyShard)
-  int64_t counter = 0;    // of that shard and day, 0..99,999,999
-  int32_t cell = 0;       // xx: where the packet lies, by the store's routing table
-  int32_t table = 0;      // y: names a table, nothing else
+  int32_t day = 0;  // epoch day, 10000..92232
+  int32_t allocator =
+      0;  // money shard of the sender's wallet, 0..999 (its number less kFirstMoneyShard)
+  int64_t counter = 0;  // of that shard and day, 0..99,999,999
+  int32_t cell = 0;     // xx: where the packet lies, by the store's routing table
+  int32_t table = 0;    // y: names a table, nothing else
   bool operator==(const PacketIdParts&) const = default;
 };
 
