@@ -77,6 +77,7 @@ struct PacketStatus {
   int32_t best_ordinal = 0;   // lucky, so far: the earliest of the largest; shown only when done
   int64_t best_fen = 0;
   bool quarantined = false;   // its rows do not add up: only the administrator touches it
+  int64_t held_fen = 0;       // quarantined: what of escrow is booked to suspense meanwhile
 };
 
 struct Packet {
@@ -142,6 +143,8 @@ struct SendOutcome {
   PacketId packet;     // 0: refused
   uint16_t rule = 0;   // refused: model::Reason
   int64_t time_ms = 0;
+  // All of it came back before there was a packet; else the packet's own state says what became of it.
+  ReturnReason returned = ReturnReason::kNone;
 };
 
 // A deposit or withdrawal under its own id, kept for ever. Key (user, id).

@@ -44,6 +44,9 @@ class UnitOfWork {
   virtual void AwaitArrivals() = 0;
   // The command was put aside before: do not do so again.
   virtual bool waited() const = 0;
+  // It was, for as long as that may last, and not all of it has come: the answer is FUNDS_PENDING then, a
+  // verdict (NO_FUNDS) only where all has.
+  virtual bool arrivals_missing() const = 0;
 
   // Free disk is below the reserve: refuse what only adds.
   virtual bool BelowDiskReserve() const = 0;
