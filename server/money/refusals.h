@@ -1,0 +1,22 @@
+#pragma once
+
+#include "base/result.h"
+#include "model/money.h"
+#include "model/reason.h"
+
+namespace hongyan::money {
+
+// What a client is told for each rule of money: code, reason, and a sentence that says what to do.
+// One place, so that a remembered refusal reads like the first one. Any thread.
+base::Error Refusal(model::Reason rule);
+
+// Nobody can open this packet any more: DONE, EXPIRED, RETURNED or REFUSED. REQUIRES Closed(state).
+model::Reason ReasonOf(model::PacketState state);
+
+// BUSY, to be tried again after `retry_ms`.
+base::Error Busy(int64_t retry_ms);
+
+// An opener who waits for the announcement asks again after this.
+constexpr int64_t kUnannouncedRetryMs = 50;
+
+}  // namespace hongyan::money
