@@ -28,6 +28,7 @@ class BatchRun::Work final : public UnitOfWork {
   }
   void AwaitArrivals() override {}
   bool waited() const override { return true; }
+  bool arrivals_missing() const override { return false; }
   bool BelowDiskReserve() const override { return run_.store_.BelowDiskReserve(); }
 
  private:
