@@ -73,6 +73,7 @@ class WatchedLogic final : public shard::Logic {
     }
     void AwaitArrivals() override { work.AwaitArrivals(); }
     bool waited() const override { return work.waited(); }
+    bool arrivals_missing() const override { return work.arrivals_missing(); }
     bool BelowDiskReserve() const override { return work.BelowDiskReserve(); }
 
     shard::UnitOfWork& work;

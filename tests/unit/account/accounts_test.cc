@@ -25,6 +25,7 @@ class Work final : public shard::UnitOfWork {
   bool MayEmit(model::ShardId, std::string*) const override { return true; }
   void AwaitArrivals() override { FAIL("accounts wait for nothing"); }
   bool waited() const override { return false; }
+  bool arrivals_missing() const override { return false; }
   bool BelowDiskReserve() const override { return below_reserve; }
 
   std::vector<model::Reply> replies;
