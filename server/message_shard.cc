@@ -27,6 +27,7 @@ MessageShard::MessageShard(storage::MessageStore& store, const shard::Router& ro
                            group::GroupLimits limits)
     : accounts_(store.accounts()),
       conversations_(store.conversations(), router, store.identity().generation),
+      packet_messages_(conversations_),
       groups_(conversations_, limits),
       inbox_(store.inboxes(), online, store.identity().generation),
       counters_(counters) {}
@@ -67,6 +68,15 @@ base::Result<shard::ItemOutcome> MessageShard::ApplyItem(shard::UnitOfWork& work
           },
           [&](const model::CreateGroupItem& i) -> Outcome {
             return groups_.Apply(work, place, i, max_records);
+          },
+          [&](const model::AnnounceItem& i) -> Outcome {
+            return packet_messages_.Apply(work, place, i);
+          },
+          [&](const model::PacketNoticeItem& i) -> Outcome {
+            return packet_messages_.Apply(work, place, i);
+          },
+          [&](const model::PacketReturnedItem& i) -> Outcome {
+            return inbox_.Apply(work, place, i);
           },
           // What is for another kind of shard came from broken data, not from our code.
           [&](const auto&) -> Outcome {

@@ -6,6 +6,7 @@
 
 #include "account/accounts.h"
 #include "conversation/conversations.h"
+#include "conversation/packet_messages.h"
 #include "group/groups.h"
 #include "inbox/inbox.h"
 #include "shard/router.h"
@@ -42,6 +43,7 @@ class MessageShard final : public shard::Logic {
 
   account::Accounts accounts_;
   conversation::Conversations conversations_;
+  conversation::PacketMessages packet_messages_;
   group::Groups groups_;
   inbox::Inbox inbox_;
   MessageCounters& counters_;

@@ -52,6 +52,16 @@ void Fill(const storage::InboxStore::NumberedEntry& from, v1::Entry* to) {
   }
 }
 
+// Money that came back: the one kind of entry that points at no body.
+void FillReturned(const model::Entry& from, v1::Entry* to) {
+  to->clear_client_msg_id();
+  v1::PacketReturned& returned = *to->mutable_packet_returned();
+  returned.set_request_id(from.client_msg_id.view().data(), from.client_msg_id.view().size());
+  returned.set_packet_id(from.packet.value);
+  returned.set_amount_fen(from.returned_fen);
+  returned.set_reason(static_cast<v1::ReturnReason>(from.reason));
+}
+
 // What the client asks to send, or why not.
 base::Result<model::SendMessage> ReadSend(Session& session, v1::SendMessage& wire) {
   model::SendMessage send;
@@ -254,7 +264,9 @@ base::Result<void> ReadSync(const inbox::Reader& inboxes, const conversation::Re
       }
       v1::Entry* const entry = reply.add_entries();
       Fill(page->entries[i], entry);
-      if (body.has_value()) {
+      if (page->entries[i].entry.kind == model::EntryKind::kPacketReturned) {
+        FillReturned(page->entries[i].entry, entry);
+      } else if (body.has_value()) {
         Fill(std::move(*body), entry->mutable_message());
       } else {
         entry->set_gone(true);

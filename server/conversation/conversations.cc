@@ -63,7 +63,9 @@ model::Reply Conversations::Accept(shard::UnitOfWork& work, const model::SendMes
     return model::ReplyBody(model::Sent{(*accepted)->seq, (*accepted)->time_ms});
   }
   if (auto fresh = CheckRequestId(send.client_msg_id, work.time_ms()); !fresh) return fresh.error();
-  if (auto member = CheckMember(work, send); !member) return std::move(member).error();
+  if (auto may = MaySpeak(work, send.conversation, send.sender); !may) {
+    return std::move(may).error();
+  }
   if (send.after.has_value()) {
     auto previous = FindReceipt({send.conversation, send.sender, *send.after});
     if (!previous) return previous.error();
@@ -87,7 +89,7 @@ model::Reply Conversations::Accept(shard::UnitOfWork& work, const model::SendMes
   auto message = Append(work, send.conversation,
                         {send.sender, send.client_msg_id, send.kind, send.body, hash});
   if (!message) return message.error();
-  FanOut(work, send, *message, group);
+  FanOut(work, send.conversation, *message, send.sender_device, group);
   return model::ReplyBody(model::Sent{message->seq, message->time_ms});
 }
 
@@ -96,16 +98,16 @@ base::Error Conversations::DiskReserve() {
                 "the server's disk is nearly full; nothing was stored", 10'000);
 }
 
-base::Result<void> Conversations::CheckMember(shard::UnitOfWork& work,
-                                              const model::SendMessage& send) {
-  if (!send.conversation.is_group()) {
-    if (send.conversation.has(send.sender)) return {};
+base::Result<void> Conversations::MaySpeak(shard::UnitOfWork& work,
+                                           model::ConversationId conversation, model::UserId user) {
+  if (!conversation.is_group()) {
+    if (conversation.has(user)) return {};
     return Refuse(Code::kPermissionDenied, Reason::kNotAMember, "this is not your conversation");
   }
-  auto group = FindGroup(send.conversation.group());
+  auto group = FindGroup(conversation.group());
   if (!group) return group.error();
   const bool shows = *group != nullptr && (*group)->state == model::GroupState::kActive;
-  auto member = FindMember(send.conversation.group(), send.sender);
+  auto member = FindMember(conversation.group(), user);
   if (!member) return member.error();
   if (!shows || *member == nullptr || !(*member)->present()) {
     return Refuse(Code::kPermissionDenied, Reason::kNotAMember,
@@ -186,51 +188,61 @@ base::Result<model::Message> Conversations::Append(shard::UnitOfWork& work,
   message.client_msg_id = draft.client_msg_id;
   message.body = std::move(draft.body);
   tails_.Put(conversation, {message.seq, message.time_ms, message.ordinal});
-  accepted_[{conversation, draft.sender, draft.client_msg_id}] = {message.seq, message.time_ms,
-                                                                  draft.hash};
+  if (!draft.client_msg_id.is_zero()) {
+    accepted_[{conversation, draft.sender, draft.client_msg_id}] = {message.seq, message.time_ms,
+                                                                    draft.hash};
+  }
+  ++messages_pending_;
   store_.AppendMessage(work.batch(), conversation, message, draft.hash);
   return message;
 }
 
 model::Entry Conversations::EntryFor(model::ConversationId conversation,
                                      const model::Message& message) {
-  return {model::EntryKind::kMessage, message.time_ms, conversation, message.seq,
-          message.client_msg_id};
+  model::Entry entry;
+  entry.kind = model::EntryKind::kMessage;
+  entry.time_ms = message.time_ms;
+  entry.conversation = conversation;
+  entry.conv_seq = message.seq;
+  entry.client_msg_id = message.client_msg_id;
+  return entry;
 }
 
-void Conversations::FanOut(shard::UnitOfWork& work, const model::SendMessage& send,
-                           const model::Message& message, const model::Group* group) {
-  const model::Entry entry = EntryFor(send.conversation, message);
+void Conversations::FanOut(shard::UnitOfWork& work, model::ConversationId conversation,
+                           const model::Message& message, const model::DeviceId& device,
+                           const model::Group* group) {
+  const model::Entry entry = EntryFor(conversation, message);
   if (group != nullptr) {
     for (size_t shard = 0; shard < group->member_count.size(); ++shard) {
       const int32_t count = group->member_count[shard];
       if (count == 0) continue;
       work.Emit(static_cast<model::ShardId>(shard),
-                model::GroupItem{entry, send.sender, send.sender_device, group->version, count},
-                count);
+                model::GroupItem{entry, message.sender, device, group->version, count}, count);
     }
     return;
   }
-  const model::UserId peer = send.conversation.peer_of(send.sender);
-  const model::ShardId mine = router_.ShardOf(send.sender);
-  const model::ShardId theirs = router_.ShardOf(peer);
-  model::DirectItem item{entry, send.sender, send.sender_device, {send.sender}};
-  if (peer != send.sender && mine == theirs) item.users.push_back(peer);
+  // Nobody's message (the server's own) goes to both as well.
+  const model::UserId first = message.sender ? message.sender : model::UserId(conversation.a);
+  const model::UserId second = conversation.peer_of(first);
+  const model::ShardId here = router_.ShardOf(first);
+  const model::ShardId there = router_.ShardOf(second);
+  model::DirectItem item{entry, message.sender, device, {first}};
+  if (second != first && here == there) item.users.push_back(second);
   const auto entries = static_cast<int32_t>(item.users.size());
-  work.Emit(mine, std::move(item), entries);
-  if (peer != send.sender && mine != theirs) {
-    work.Emit(theirs, model::DirectItem{entry, send.sender, send.sender_device, {peer}}, 1);
+  work.Emit(here, std::move(item), entries);
+  if (second != first && here != there) {
+    work.Emit(there, model::DirectItem{entry, message.sender, device, {second}}, 1);
   }
 }
 
 base::Result<const model::Group*> Conversations::FindGroup(model::GroupId group) {
-  return groups_.Find(group,
-                      [this](model::GroupId id) -> base::Result<std::optional<model::Group>> {
-                        auto row = store_.FindGroup(id);
-                        if (!row || !row->has_value()) return row;
-                        if (auto fits = CheckCounts(**row); !fits) return fits.error();
-                        return row;
-                      });
+  return groups_.Find(
+      group, [this](model::GroupId id) -> base::Result<std::optional<model::Group>> {
+        auto row = store_.FindGroup(id, storage::Reach::kDisk);
+        if (!row || !row->has_value()) return row;
+        if (auto fits = CheckCounts(**row); !fits) return fits.error();
+        return row;
+      });
 }
 
 base::Result<void> Conversations::CheckCounts(const model::Group& group) const {
@@ -247,7 +259,7 @@ base::Result<void> Conversations::CheckCounts(const model::Group& group) const {
 base::Result<const model::Member*> Conversations::FindMember(model::GroupId group,
                                                              model::UserId user) {
   return members_.Find(MemberKey{group, user}, [this](const MemberKey& key) {
-    return store_.FindMember(key.first, key.second);
+    return store_.FindMember(key.first, key.second, storage::Reach::kDisk);
   });
 }
 
@@ -304,7 +316,7 @@ base::Result<shard::ItemOutcome> Conversations::Apply(shard::UnitOfWork& work,
 }
 
 void Conversations::Publish() {
-  messages_ += static_cast<int64_t>(accepted_.size());
+  messages_ += std::exchange(messages_pending_, 0);
   tails_.Publish();
   groups_.Publish();
   members_.Publish();
@@ -312,6 +324,7 @@ void Conversations::Publish() {
 }
 
 void Conversations::Drop() {
+  messages_pending_ = 0;
   tails_.Drop();
   groups_.Drop();
   members_.Drop();
@@ -319,6 +332,7 @@ void Conversations::Drop() {
 }
 
 void Conversations::Forget() {
+  messages_pending_ = 0;
   tails_.Forget();
   groups_.Forget();
   members_.Forget();

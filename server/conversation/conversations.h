@@ -71,6 +71,16 @@ class Conversations {
   // BROKEN where stored counts of members are not those of this store's shards. What FindGroup
   // gives was checked.
   base::Result<void> CheckCounts(const model::Group& group) const;
+  // May `user` write into the conversation: one of its two, or a present member of an active group
+  // who is not muted. What clients' sends are checked by, and packets before their message.
+  base::Result<void> MaySpeak(shard::UnitOfWork& work, model::ConversationId conversation,
+                              model::UserId user);
+
+  // Emits the message to the inboxes of everybody in the conversation: one item per inbox shard.
+  // `group` is the conversation's, null in 1:1. `device` is the one that needs no notify, or zero.
+  void FanOut(shard::UnitOfWork& work, model::ConversationId conversation,
+              const model::Message& message, const model::DeviceId& device,
+              const model::Group* group);
 
   // Every member row, present or past, as this batch sees it, by user id.
   base::Result<std::vector<model::Member>> AllMembers(model::GroupId group);
@@ -116,11 +126,8 @@ class Conversations {
   base::Result<const Tail*> FindTail(model::ConversationId conversation);
   base::Result<std::optional<model::SendReceipt>> FindReceipt(const ReceiptKey& key) const;
   model::Reply Accept(shard::UnitOfWork& work, const model::SendMessage& send);
-  base::Result<void> CheckMember(shard::UnitOfWork& work, const model::SendMessage& send);
   base::Result<void> MayEmit(shard::UnitOfWork& work, model::ShardId target) const;
   static base::Error DiskReserve();
-  void FanOut(shard::UnitOfWork& work, const model::SendMessage& send,
-              const model::Message& message, const model::Group* group);
 
   storage::ConversationStore& store_;
   const shard::Router& router_;
@@ -130,6 +137,7 @@ class Conversations {
   shard::WorkingSet<MemberKey, model::Member> members_;
   absl::flat_hash_map<ReceiptKey, model::SendReceipt> accepted_;  // of the batch under way
   int64_t messages_ = 0;
+  int64_t messages_pending_ = 0;
 };
 
 }  // namespace hongyan::conversation

@@ -38,7 +38,7 @@ base::Result<Reader::HistoryPage> Reader::History(model::UserId user, const Hist
                                                   storage::Reach reach) const {
   std::vector<model::VisibleRange> visible;
   if (query.conversation.is_group()) {
-    auto member = store_.FindMember(query.conversation.group(), user);
+    auto member = store_.FindMember(query.conversation.group(), user, reach);
     if (!member) return member.error();
     if (!member->has_value() || !(*member)->present()) {
       return model::Refuse(base::Code::kPermissionDenied, model::Reason::kNotAMember,
@@ -79,14 +79,14 @@ base::Result<Reader::HistoryPage> Reader::History(model::UserId user, const Hist
 }
 
 base::Result<model::Group> Reader::FindGroup(model::UserId user, model::GroupId group) const {
-  auto member = store_.FindMember(group, user);
+  auto member = store_.FindMember(group, user, storage::Reach::kDisk);
   if (!member) return member.error();
   if (!member->has_value() || !(*member)->present()) return NoSuchGroup();
   return FindGroup(group);
 }
 
 base::Result<model::Group> Reader::FindGroup(model::GroupId group) const {
-  auto found = store_.FindGroup(group);
+  auto found = store_.FindGroup(group, storage::Reach::kDisk);
   if (!found) return found.error();
   if (!found->has_value() || (*found)->state != model::GroupState::kActive) return NoSuchGroup();
   return std::move(**found);

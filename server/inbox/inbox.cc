@@ -84,6 +84,24 @@ base::Result<ItemOutcome> Inbox::Apply(shard::UnitOfWork& work, const shard::Ite
   return ItemOutcome::Applied();
 }
 
+base::Result<ItemOutcome> Inbox::Apply(shard::UnitOfWork& work, const shard::ItemPlace&,
+                                       const model::PacketReturnedItem& item) {
+  auto slot = SlotOf(item.user);
+  if (!slot) return slot.error();
+  model::Entry entry;
+  entry.kind = model::EntryKind::kPacketReturned;
+  entry.time_ms = item.time_ms;
+  entry.conversation = item.conversation;
+  entry.client_msg_id = item.request_id;
+  entry.packet = item.packet;
+  entry.returned_fen = item.amount_fen;
+  entry.reason = static_cast<uint8_t>(item.reason);
+  const storage::InboxStore::Recipient to{item.user, Give(**slot, {})};
+  store_.Append(work.batch(), {&to, 1}, entry);
+  ++entries_pending_;
+  return ItemOutcome::Applied();
+}
+
 base::Result<Inbox::SlicePtr> Inbox::FindSlice(model::ShardId shard, model::GroupId group) {
   auto found = slices_.Find(group, [&](model::GroupId) -> base::Result<std::optional<SlicePtr>> {
     auto row = store_.FindSlice(shard, group);

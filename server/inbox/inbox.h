@@ -42,6 +42,8 @@ class Inbox {
                                          const model::MembersItem& item, size_t max_records);
   base::Result<shard::ItemOutcome> Apply(shard::UnitOfWork& work, const shard::ItemPlace& place,
                                          const model::SliceSnapshotItem& item);
+  base::Result<shard::ItemOutcome> Apply(shard::UnitOfWork& work, const shard::ItemPlace& place,
+                                         const model::PacketReturnedItem& item);
 
   void Publish(std::vector<model::Effect>& effects);
   void Drop();

@@ -53,11 +53,13 @@ class ConversationStore {
       model::ConversationId conversation, model::UserId sender,
       const model::RequestId& client_msg_id) const = 0;
 
-  virtual base::Result<std::optional<model::Group>> FindGroup(model::GroupId group) const = 0;
+  virtual base::Result<std::optional<model::Group>> FindGroup(model::GroupId group,
+                                                              Reach reach) const = 0;
   virtual void PutGroup(Batch& batch, const model::Group& group) = 0;
 
   virtual base::Result<std::optional<model::Member>> FindMember(model::GroupId group,
-                                                                model::UserId user) const = 0;
+                                                                model::UserId user,
+                                                                Reach reach) const = 0;
   // Members (present or past) in order of user id, from the one after `after`.
   virtual base::Result<std::vector<model::Member>> ListMembers(model::GroupId group,
                                                                model::UserId after,

@@ -233,7 +233,7 @@ TEST_CASE_TEMPLATE("a group and its members are stored whole and listed in pages
   adapter.Restart();
   ConversationStore& after_restart = adapter.store().conversations();
 
-  const auto found = **after_restart.FindGroup(group.id);
+  const auto found = **after_restart.FindGroup(group.id, Reach::kDisk);
   CHECK(found.state == group.state);
   CHECK(found.owner == group.owner);
   CHECK(found.name == group.name);
@@ -241,9 +241,9 @@ TEST_CASE_TEMPLATE("a group and its members are stored whole and listed in pages
   CHECK(found.created_by == group.created_by);
   CHECK(found.version == group.version);
   CHECK(found.member_count == group.member_count);
-  CHECK_FALSE(after_restart.FindGroup(GroupId(79))->has_value());
+  CHECK_FALSE(after_restart.FindGroup(GroupId(79), Reach::kDisk)->has_value());
 
-  const auto member = **after_restart.FindMember(group.id, gone.user);
+  const auto member = **after_restart.FindMember(group.id, gone.user, Reach::kDisk);
   CHECK(member.role == gone.role);
   CHECK(member.joined_ms == gone.joined_ms);
   CHECK(member.muted_until_ms == gone.muted_until_ms);
@@ -251,7 +251,7 @@ TEST_CASE_TEMPLATE("a group and its members are stored whole and listed in pages
   REQUIRE(member.visible.size() == 2);
   CHECK(member.visible[0].to == ConvSeq(4));
   CHECK(member.visible[1].from == ConvSeq(9));
-  CHECK_FALSE(after_restart.FindMember(group.id, UserId(2))->has_value());
+  CHECK_FALSE(after_restart.FindMember(group.id, UserId(2), Reach::kDisk)->has_value());
 
   std::vector<int64_t> listed;
   UserId after;

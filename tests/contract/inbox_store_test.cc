@@ -20,12 +20,20 @@ model::Entry MakeEntry(int64_t conv_seq) {
   entry.conversation = {conv_seq % 3 == 0 ? 0 : 17, 5000};
   entry.conv_seq = model::ConvSeq(conv_seq);
   if (conv_seq % 2 == 0) entry.client_msg_id.bytes.fill(static_cast<uint8_t>(conv_seq));
+  if (conv_seq % 5 == 4) {
+    entry.kind = model::EntryKind::kPacketReturned;
+    entry.conv_seq = {};
+    entry.packet = model::PacketId(2'017'800'000'000'000'000 + conv_seq);
+    entry.returned_fen = conv_seq * conv_seq * 1000;
+    entry.reason = static_cast<uint8_t>(1 + conv_seq % 6);
+  }
   return entry;
 }
 
 bool Same(const model::Entry& a, const model::Entry& b) {
   return a.kind == b.kind && a.time_ms == b.time_ms && a.conversation == b.conversation &&
-         a.conv_seq == b.conv_seq && a.client_msg_id == b.client_msg_id;
+         a.conv_seq == b.conv_seq && a.client_msg_id == b.client_msg_id && a.packet == b.packet &&
+         a.returned_fen == b.returned_fen && a.reason == b.reason;
 }
 
 void AppendOne(MessageStore& store, Batch& batch, UserId user, int64_t seq) {

@@ -25,6 +25,11 @@ model::Entry RandomEntry(std::mt19937_64& random) {
   entry.conversation = {static_cast<int64_t>(random() % 2), static_cast<int64_t>(random() % 2)};
   entry.conv_seq = model::ConvSeq(static_cast<int64_t>(random() >> (random() % 64)));
   if (random() % 2 == 0) entry.client_msg_id.bytes[random() % 16] = 0xa5;
+  if (random() % 4 == 0) {
+    entry.packet = model::PacketId(1 + static_cast<int64_t>(random() >> 1));
+    entry.returned_fen = static_cast<int64_t>(random() >> (1 + random() % 63));
+    entry.reason = static_cast<uint8_t>(random() % 7);
+  }
   return entry;
 }
 
@@ -86,6 +91,9 @@ TEST_CASE("entries of a row come back as they went in, whatever their numbers") 
       REQUIRE(found[i].entry.conversation == expected[i].conversation);
       REQUIRE(found[i].entry.conv_seq == expected[i].conv_seq);
       REQUIRE(found[i].entry.client_msg_id == expected[i].client_msg_id);
+      REQUIRE(found[i].entry.packet == expected[i].packet);
+      REQUIRE(found[i].entry.returned_fen == expected[i].returned_fen);
+      REQUIRE(found[i].entry.reason == expected[i].reason);
     }
   }
 }

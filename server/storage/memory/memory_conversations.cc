@@ -87,9 +87,10 @@ base::Result<std::optional<model::SendReceipt>> MemoryConversationStore::FindRec
       });
 }
 
-base::Result<std::optional<model::Group>> MemoryConversationStore::FindGroup(
-    model::GroupId group) const {
+base::Result<std::optional<model::Group>> MemoryConversationStore::FindGroup(model::GroupId group,
+                                                                             Reach reach) const {
   return door_.Look([&](const MemoryState& state) -> base::Result<std::optional<model::Group>> {
+    if (auto error = door_.Reaches(reach)) return *error;
     const auto found = state.groups.find(group);
     if (found == state.groups.end()) return std::optional<model::Group>();
     return std::optional(found->second);
@@ -102,9 +103,11 @@ void MemoryConversationStore::PutGroup(Batch& batch, const model::Group& group) 
       [group](MemoryState& state) { state.groups[group.id] = group; });
 }
 
-base::Result<std::optional<model::Member>> MemoryConversationStore::FindMember(
-    model::GroupId group, model::UserId user) const {
+base::Result<std::optional<model::Member>> MemoryConversationStore::FindMember(model::GroupId group,
+                                                                               model::UserId user,
+                                                                               Reach reach) const {
   return door_.Look([&](const MemoryState& state) -> base::Result<std::optional<model::Member>> {
+    if (auto error = door_.Reaches(reach)) return *error;
     const auto found = state.members.find({group, user});
     if (found == state.members.end()) return std::optional<model::Member>();
     return std::optional(found->second);

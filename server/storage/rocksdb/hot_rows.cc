@@ -11,6 +11,8 @@ constexpr uint8_t kRecalled = 1;
 constexpr uint8_t kKindMask = 0x0f;
 constexpr uint8_t kConversationFollows = 0x10;
 constexpr uint8_t kClientIdFollows = 0x20;
+constexpr uint8_t kPacketFollows = 0x40;
+constexpr uint8_t kUnusedFlags = 0x80;
 
 void AppendVarint(std::string* out, uint64_t value) {
   while (value >= 0x80) {
@@ -133,6 +135,7 @@ bool EntryRow::Append(model::Seq seq, const model::Entry& entry) {
   auto flags = static_cast<uint8_t>(entry.kind);
   if (new_conversation) flags |= kConversationFollows;
   if (has_client_id) flags |= kClientIdFollows;
+  if (entry.packet) flags |= kPacketFollows;
 
   bytes_.push_back(static_cast<char>(flags));
   AppendDifference(&bytes_, entry.time_ms, time_ms_);
@@ -142,6 +145,11 @@ bool EntryRow::Append(model::Seq seq, const model::Entry& entry) {
   }
   AppendDifference(&bytes_, entry.conv_seq.value, new_conversation ? 0 : conv_seq_);
   if (has_client_id) bytes_.append(entry.client_msg_id.view());
+  if (entry.packet) {
+    base::AppendBe64(bytes_, static_cast<uint64_t>(entry.packet.value));
+    AppendVarint(&bytes_, static_cast<uint64_t>(entry.returned_fen));
+    bytes_.push_back(static_cast<char>(entry.reason));
+  }
 
   last_ = seq;
   ++count_;
@@ -160,6 +168,7 @@ bool DecodeEntryRow(rocksdb::Slice value, model::Seq last,
   for (uint64_t i = 0; i < count; ++i) {
     uint8_t flags = 0;
     if (!TakeByte(&value, &flags)) return false;
+    if ((flags & kUnusedFlags) != 0) return false;
     const uint8_t kind = flags & kKindMask;
     if (kind > static_cast<uint8_t>(model::EntryKind::kPacketReturned)) return false;
     entry.kind = static_cast<model::EntryKind>(kind);
@@ -175,6 +184,14 @@ bool DecodeEntryRow(rocksdb::Slice value, model::Seq last,
     if (!TakeDifference(&value, conv_seq_base, &entry.conv_seq.value)) return false;
     entry.client_msg_id = {};
     if ((flags & kClientIdFollows) != 0 && !TakeRequestId(&value, &entry.client_msg_id)) {
+      return false;
+    }
+    entry.packet = {};
+    entry.returned_fen = 0;
+    entry.reason = 0;
+    if ((flags & kPacketFollows) != 0 &&
+        !(TakeBe64(&value, &entry.packet.value) && TakeInt(&value, &entry.returned_fen) &&
+          TakeByte(&value, &entry.reason))) {
       return false;
     }
     const int64_t seq = last.value - static_cast<int64_t>(count - 1 - i);

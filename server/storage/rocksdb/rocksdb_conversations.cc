@@ -125,11 +125,11 @@ base::Result<std::optional<model::SendReceipt>> RocksdbConversationStore::FindRe
   return std::optional(receipt);
 }
 
-base::Result<std::optional<model::Group>> RocksdbConversationStore::FindGroup(
-    model::GroupId group) const {
+base::Result<std::optional<model::Group>> RocksdbConversationStore::FindGroup(model::GroupId group,
+                                                                              Reach reach) const {
   rocksdb::PinnableSlice value;
   const Key key = GroupKey(group);
-  const auto found = database_.Get(Table::kRest, key, Reach::kDisk, &value);
+  const auto found = database_.Get(Table::kRest, key, reach, &value);
   if (!found) return found.error();
   if (!*found) return std::optional<model::Group>();
   model::Group row;
@@ -143,10 +143,10 @@ void RocksdbConversationStore::PutGroup(Batch& batch, const model::Group& group)
 }
 
 base::Result<std::optional<model::Member>> RocksdbConversationStore::FindMember(
-    model::GroupId group, model::UserId user) const {
+    model::GroupId group, model::UserId user, Reach reach) const {
   rocksdb::PinnableSlice value;
   const Key key = MemberKey(group, user);
-  const auto found = database_.Get(Table::kRest, key, Reach::kDisk, &value);
+  const auto found = database_.Get(Table::kRest, key, reach, &value);
   if (!found) return found.error();
   if (!*found) return std::optional<model::Member>();
   model::Member row;

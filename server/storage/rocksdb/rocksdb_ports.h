@@ -51,10 +51,11 @@ class RocksdbConversationStore final : public ConversationStore {
   base::Result<std::optional<model::SendReceipt>> FindReceipt(
       model::ConversationId conversation, model::UserId sender,
       const model::RequestId& client_msg_id) const override;
-  base::Result<std::optional<model::Group>> FindGroup(model::GroupId group) const override;
+  base::Result<std::optional<model::Group>> FindGroup(model::GroupId group,
+                                                      Reach reach) const override;
   void PutGroup(Batch& batch, const model::Group& group) override;
-  base::Result<std::optional<model::Member>> FindMember(model::GroupId group,
-                                                        model::UserId user) const override;
+  base::Result<std::optional<model::Member>> FindMember(model::GroupId group, model::UserId user,
+                                                        Reach reach) const override;
   base::Result<std::vector<model::Member>> ListMembers(model::GroupId group, model::UserId after,
                                                        size_t limit) const override;
   void PutMember(Batch& batch, model::GroupId group, const model::Member& member) override;

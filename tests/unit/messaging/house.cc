@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "base/check.h"
-#include "hongyan/v1/message.pb.h"
 
 namespace hongyan::testing {
 
@@ -27,9 +26,11 @@ void House::Start() {
     for (const auto s : shards) carrier_->Register(s, *executors_.back());
   }
   for (auto& executor : executors_) {
-    auto opened = executor->Open([this](model::ShardId) {
-      return std::make_unique<MessageShard>(*store_, *router_, online, counters,
-                                            options_.group_limits);
+    auto opened = executor->Open([this](model::ShardId) -> std::unique_ptr<shard::Logic> {
+      auto logic = std::make_unique<MessageShard>(*store_, *router_, online, counters,
+                                                  options_.group_limits);
+      if (options_.around) return options_.around(std::move(logic));
+      return logic;
     });
     CHECK(opened.ok());
   }
@@ -156,15 +157,23 @@ std::vector<storage::InboxStore::NumberedEntry> House::Entries(const std::string
 
 std::vector<std::string> House::Inbox(const std::string& name) {
   std::vector<std::string> texts;
-  for (const auto& [seq, entry] : Entries(name)) {
-    const storage::ConversationStore::MessageKey key{entry.conversation, entry.conv_seq};
-    auto bodies = store_->conversations().ReadMessages({&key, 1}, storage::Reach::kDisk);
-    CHECK(bodies.ok() && bodies->front().has_value());
-    v1::Body body;
-    CHECK(body.ParseFromString(bodies->front()->body));
+  for (const v1::Body& body : Bodies(name)) {
     texts.push_back(body.has_text() ? body.text().text() : "*");
   }
   return texts;
+}
+
+std::vector<v1::Body> House::Bodies(const std::string& name) {
+  std::vector<v1::Body> all;
+  for (const auto& [seq, entry] : Entries(name)) {
+    v1::Body& body = all.emplace_back();
+    if (entry.kind == model::EntryKind::kPacketReturned) continue;
+    const storage::ConversationStore::MessageKey key{entry.conversation, entry.conv_seq};
+    auto bodies = store_->conversations().ReadMessages({&key, 1}, storage::Reach::kDisk);
+    CHECK(bodies.ok() && bodies->front().has_value());
+    CHECK(body.ParseFromString(bodies->front()->body));
+  }
+  return all;
 }
 
 int64_t House::ConvSeq(const model::Reply& reply) {

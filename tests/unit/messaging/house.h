@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "cluster/local/local_carrier.h"
 #include "conversation/reader.h"
+#include "hongyan/v1/message.pb.h"
 #include "inbox/online_heads.h"
 #include "inbox/reader.h"
 #include "message_shard.h"
@@ -29,6 +30,8 @@ class House final : public shard::Outlet {
     int executors = 1;
     shard::ExecutorLimits limits;
     group::GroupLimits group_limits;
+    // What stands around the logic of each shard; may be empty.
+    std::function<std::unique_ptr<shard::Logic>(std::unique_ptr<shard::Logic>)> around;
   };
   House() : House(Options()) {}
   explicit House(Options options);
@@ -76,6 +79,9 @@ class House final : public shard::Outlet {
   // A user's inbox as texts, in order of seq; system messages as "*".
   std::vector<std::string> Inbox(const std::string& name);
   std::vector<storage::InboxStore::NumberedEntry> Entries(const std::string& name);
+
+  // The bodies of a user's inbox; of entries that point at none, an empty one.
+  std::vector<v1::Body> Bodies(const std::string& name);
 
   // Answers of the replies, for short tests.
   static int64_t ConvSeq(const model::Reply& reply);
