@@ -2,12 +2,10 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "money/routes.h"
+#include "model/money.h"
 #include "storage/money_store.h"
 
 namespace hongyan::money {
@@ -54,7 +52,6 @@ struct AuditOptions {
   std::function<void(const std::string&)> progress;
 };
 
-AuditReport Audit(const storage::MoneyStore& store, const Routes& routes,
-                  const AuditOptions& options = {});
+AuditReport Audit(const storage::MoneyStore& store, const AuditOptions& options = {});
 
 }  // namespace hongyan::money

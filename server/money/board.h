@@ -17,11 +17,14 @@
 
 namespace hongyan::money {
 
-// What a shard has committed of one packet: published after the commit.
+using Claims = absl::flat_hash_map<model::UserId, model::Claim>;
+
+// What a shard has committed of one packet, for the call only.
 struct Posted {
   std::shared_ptr<const model::PacketHeader> header;
   model::PacketStatus status;
-  std::vector<model::Claim> new_claims;  // since the shard last posted this packet
+  const Claims* claims = nullptr;                         // all that the shard knows
+  const std::vector<model::Claim>* new_claims = nullptr;  // of them, those of this commit
 };
 
 // The packets that shards have touched lately, as committed, with who has claimed what: where a
@@ -68,7 +71,7 @@ class Board {
   struct Shown {
     std::shared_ptr<const model::PacketHeader> header;
     model::PacketStatus status;
-    absl::flat_hash_map<model::UserId, model::Claim> claims;
+    Claims claims;
     std::list<model::PacketId>::iterator place;
     // Every share taken is in `claims`: then who is not there has none.
     bool whole() const {

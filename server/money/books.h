@@ -28,8 +28,9 @@ class BooksOfShard {
   base::Result<void> Post(shard::UnitOfWork& work, Account from, Account to, int64_t fen);
 
   // The next place of this shard's packets: day and counter; cell and table are the caller's. BUSY
-  // where the day has no more. Taken for good only with the commit.
-  base::Result<PacketIdParts> NextId(shard::UnitOfWork& work);
+  // where the day has no more. Changes nothing: TakeId gives it out, with the commit.
+  base::Result<PacketIdParts> NextId(const shard::UnitOfWork& work);
+  void TakeId(shard::UnitOfWork& work, const PacketIdParts& parts);
 
   // As this batch sees them.
   base::Result<const model::Books*> Read();

@@ -19,9 +19,11 @@ namespace hongyan::money {
 struct LivePacket {
   std::shared_ptr<const model::PacketHeader> header;
   model::PacketStatus status;
-  // The claims known here; all of them where `whole`.
-  absl::flat_hash_map<model::UserId, model::Claim> claims;
-  bool whole = false;
+  Claims claims;  // those known here
+  // They are all: who is not among them has none.
+  bool whole() const {
+    return static_cast<int64_t>(claims.size()) == int64_t{header->terms.shares} - status.left;
+  }
 
   // What Drop goes back to.
   model::PacketStatus committed;
@@ -47,13 +49,16 @@ class LivePackets {
   // Every claim by ordinal, this batch's too.
   base::Result<std::vector<model::Claim>> AllClaims(LivePacket& packet);
 
+  // Find reads the store again, unless this batch has changed the packet.
+  void Reload(model::PacketId packet);
+
   // REQUIRES Find(packet.header.id) to have said that there is none.
   LivePacket& Insert(shard::UnitOfWork& work, model::Packet packet);
   void PutStatus(shard::UnitOfWork& work, LivePacket& packet, const model::PacketStatus& status);
   void AddClaim(shard::UnitOfWork& work, LivePacket& packet, const model::Claim& claim);
 
-  // The batch is durable: what it changed is handed to the board.
-  void Publish(std::vector<Posted>& posted);
+  // The batch is durable: what it changed is posted.
+  void Publish(Board& board);
   void Drop();
   void Forget();
 

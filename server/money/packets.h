@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,7 @@ class Packets {
     int64_t finished = 0;
     int64_t refunds = 0;
     int64_t quarantined = 0;
+    int64_t first_expiry_ms = std::numeric_limits<int64_t>::max();  // of the packets made
   };
 
   model::Reply Take(shard::UnitOfWork& work, const model::OpenPacket& open);
@@ -71,6 +73,7 @@ class Packets {
   void Finish(shard::UnitOfWork& work, LivePacket& packet, const model::Claim& last);
   model::Reply GiveBack(shard::UnitOfWork& work, const model::ReturnPacket& command);
   model::Reply MendOne(shard::UnitOfWork& work, const model::MendPacket& mend);
+  base::Result<void> LetGo(shard::UnitOfWork& work, LivePacket& packet);
   base::Result<void> ReturnRest(shard::UnitOfWork& work, LivePacket& packet);
 
   // REQUIRES CREATED or OPEN, and rows that add up. An Error has changed nothing.
@@ -83,6 +86,7 @@ class Packets {
               int64_t took_ms);
   base::Result<shard::ItemOutcome> Reverse(shard::UnitOfWork& work, const model::FundItem& item,
                                            model::ReturnReason reason);
+  bool Expire(shard::UnitOfWork& work, const storage::PacketStore::Expiry& expiry);
   // The packet's rows do not add up.
   void Quarantine(shard::UnitOfWork& work, LivePacket& packet, const std::string& why);
 

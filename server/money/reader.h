@@ -73,9 +73,7 @@ class Reader {
   // statement: a page may be short, or empty, and yet not the last.
   base::Result<StatementPage> History(model::UserId user, Side side, int64_t before,
                                       size_t limit) const;
-  // Totals by year are in the wallet (model::Wallet::years); the year of a time, as users count
-  // (UTC+8).
-  static int32_t YearOf(int64_t time_ms);
+  // Totals by year are in the wallet: model::Wallet::years, by money::YearOf (calendar.h).
 
   static constexpr size_t kMaxPage = 200;
   static constexpr size_t kMaxLooked = 2000;  // statement rows of one History

@@ -3,6 +3,7 @@
 #include "base/result.h"
 #include "model/money.h"
 #include "model/reason.h"
+#include "shard/unit_of_work.h"
 
 namespace hongyan::money {
 
@@ -15,6 +16,9 @@ model::Reason ReasonOf(model::PacketState state);
 
 // BUSY, to be tried again after `retry_ms`.
 base::Error Busy(int64_t retry_ms);
+
+// BUSY or UNAVAILABLE where the channel to `target` lags or is stopped. Shard thread.
+base::Result<void> MayEmit(const shard::UnitOfWork& work, model::ShardId target);
 
 // An opener who waits for the announcement asks again after this.
 constexpr int64_t kUnannouncedRetryMs = 50;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -58,11 +59,11 @@ class Wallets {
   };
   using MoveKey = std::pair<model::UserId, std::string>;
 
-  model::Reply Fund(shard::UnitOfWork& work, const model::SendPacket& send);
-  // None: goes on. kNoFunds and kFundsPending apart, what is wrong with the request itself.
-  base::Result<void> Verdict(const model::PacketTerms& terms, const model::Wallet* wallet) const;
-  base::Result<model::PacketId> PlaceFor(shard::UnitOfWork& work);
-  model::Reply Remember(shard::UnitOfWork& work, const model::PacketTerms& terms, uint64_t hash,
+  std::optional<model::Reply> Fund(shard::UnitOfWork& work, const model::SendPacket& send);
+  void Debit(shard::UnitOfWork& work, model::Wallet wallet, model::PacketId packet,
+             const model::PacketTerms& terms);
+  base::Result<PacketIdParts> PlaceFor(shard::UnitOfWork& work);
+  model::Reply Remember(shard::UnitOfWork& work, const SendKey& key, uint64_t hash,
                         base::Error refusal);
   base::Result<model::MoveOutcome> MoveOne(shard::UnitOfWork& work, const model::MoveFunds& move);
   bool LacksFunds(const model::MoveManyFunds& moves);
@@ -72,6 +73,7 @@ class Wallets {
   base::Result<std::optional<model::MoveOutcome>> FindMove(const MoveKey& key) const;
   // The wallet after one posting of row.amount_fen; fills the row's number, balance and time.
   void Book(shard::UnitOfWork& work, model::Wallet wallet, model::StatementRow row);
+  void PutWallet(shard::UnitOfWork& work, model::Wallet wallet);
   void PutOutcome(shard::UnitOfWork& work, const SendKey& key, const model::SendOutcome& outcome);
 
   const model::ShardId shard_;

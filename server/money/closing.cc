@@ -1,0 +1,261 @@
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "base/log.h"
+#include "money/packets.h"
+#include "money/proof.h"
+#include "money/refusals.h"
+
+// The ways money leaves a packet unopened: expiry, refusal, return; and quarantine.
+
+namespace hongyan::money {
+namespace {
+
+using model::PacketKind;
+using model::PacketState;
+using model::Reason;
+using model::ReturnReason;
+
+constexpr size_t kRecordsPerClose = 3;
+constexpr size_t kMostAtOnce = 64;
+constexpr int64_t kUnreadableRetryMs = 1000;
+
+}  // namespace
+
+// -- close: the only way out of CREATED and OPEN but the last open
+
+base::Result<void> Packets::Close(shard::UnitOfWork& work, LivePacket& packet, PacketState state,
+                                  ReturnReason reason, model::UserId by) {
+  using What = model::PacketNoticeItem::What;
+  const model::PacketHeader& header = *packet.header;
+  model::PacketStatus status = packet.status;
+  const int64_t refund = status.left_fen;
+  const bool announced = status.state == PacketState::kOpen;
+  if (auto posted = books_.Post(work, Account::kEscrow, Account::kTransitOut, refund); !posted) {
+    return posted;
+  }
+  status.state = state;
+  status.refund_fen = refund;
+  status.left_fen = 0;
+  status.closed_ms = work.time_ms();
+  live_.PutStatus(work, packet, status);
+  ++tally_.refunds;
+  Refund(work, header, refund, reason);
+  // Nobody is told of a packet whose message may not be there; its sender learns with the money.
+  if (!announced) return {};
+  const bool returned = reason == ReturnReason::kReturned;
+  Notice(work, header, returned ? What::kReturned : What::kRefunded, by, refund, 0);
+  return {};
+}
+
+void Packets::Refund(shard::UnitOfWork& work, const model::PacketHeader& header, int64_t fen,
+                     ReturnReason reason) {
+  const model::PacketTerms& terms = header.terms;
+  work.Emit(routes_.WalletOf(terms.sender),
+            model::RefundItem{header.id, terms.sender, terms.request_id, terms.conversation,
+                              terms.kind, fen, reason, true},
+            2);
+}
+
+// -- return: a transfer by who it is for, any packet by the administrator
+
+void Packets::Return(shard::UnitOfWork& work, const model::ReplyTo& to,
+                     const model::ReturnPacket& command) {
+  work.Reply(to, GiveBack(work, command));
+}
+
+model::Reply Packets::GiveBack(shard::UnitOfWork& work, const model::ReturnPacket& command) {
+  const bool admin = !command.user;
+  auto found = live_.Find(command.packet);
+  if (!found) return std::move(found).error();
+  if (*found == nullptr) return Refusal(Reason::kNoSuchPacket);
+  LivePacket& packet = **found;
+  const model::PacketTerms& terms = packet.header->terms;
+  if (!admin && terms.named != command.user) return Refusal(Reason::kNotTheNamedPerson);
+  if (!admin && terms.kind != PacketKind::kTransfer) return Refusal(Reason::kNotAllowed);
+  if (packet.status.quarantined) return Refusal(Reason::kQuarantined);
+  // The first that came decides; its repeat gets the same answer.
+  if (packet.status.state == PacketState::kReturned) return model::ReplyBody(model::Done{});
+  if (model::Closed(packet.status.state)) return Refusal(ReasonOf(packet.status.state));
+  if (packet.status.state == PacketState::kCreated && !admin) return Busy(kUnannouncedRetryMs);
+  if (packet.header->expires_ms <= work.time_ms() && !admin) return Refusal(Reason::kPacketExpired);
+  if (const auto flaw = FlawOf(*packet.header, packet.status, identity_)) {
+    Quarantine(work, packet, flaw->text);
+    return Refusal(Reason::kQuarantined);
+  }
+  if (auto may = MayEmit(work, routes_.WalletOf(terms.sender)); !may) return may.error();
+  auto closed = Close(work, packet, PacketState::kReturned,
+                      admin ? ReturnReason::kByAdmin : ReturnReason::kReturned, command.user);
+  if (!closed) return closed.error();
+  return model::ReplyBody(model::Done{});
+}
+
+// -- expiry
+
+// In the order of expiry, from where the last sweep ended. What cannot be closed does not hold up
+// what follows it: broken rows are quarantined, and passed by from then on.
+void Packets::Sweep(shard::UnitOfWork& work, size_t max_records) {
+  const int64_t now_ms = work.time_ms();
+  size_t closes = std::max<size_t>(1, max_records / kRecordsPerClose);
+  while (closes > 0) {
+    const size_t asked = std::min(closes, kMostAtOnce);
+    auto due = store_.Due(shard_, sweep_.after, now_ms, asked);
+    if (!due) {
+      LOG_WARN("sweep_unreadable shard={} error=\"{}\"", shard_, due.error().text);
+      sweep_.next_ms = now_ms + kUnreadableRetryMs;
+      return;
+    }
+    for (const auto& expiry : *due) {
+      if (!Expire(work, expiry)) {
+        sweep_.next_ms = now_ms + kUnreadableRetryMs;
+        return;
+      }
+      sweep_.after = expiry;
+    }
+    closes -= std::min(closes, std::max<size_t>(1, due->size()));
+    if (due->size() == asked) continue;
+    auto next = store_.Due(shard_, sweep_.after, std::numeric_limits<int64_t>::max(), 1);
+    if (!next) {
+      sweep_.next_ms = now_ms + kUnreadableRetryMs;
+    } else {
+      sweep_.next_ms =
+          next->empty() ? std::numeric_limits<int64_t>::max() : next->front().expires_ms;
+    }
+    // Those of this batch are not in the store yet.
+    sweep_.next_ms = std::min(sweep_.next_ms, tally_.first_expiry_ms);
+    return;
+  }
+  sweep_.next_ms = now_ms;  // there may be more
+}
+
+// False: it must be tried again, and nothing after it meanwhile.
+bool Packets::Expire(shard::UnitOfWork& work, const storage::PacketStore::Expiry& expiry) {
+  auto found = live_.Find(expiry.packet);
+  if (!found) {
+    LOG_ERROR("expired_packet_unreadable shard={} packet={} error=\"{}\"", shard_,
+              expiry.packet.value, found.error().text);
+    return found.error().code != base::Code::kUnavailable;
+  }
+  if (*found == nullptr) {
+    LOG_ERROR("expiry_without_packet shard={} packet={}", shard_, expiry.packet.value);
+    return true;
+  }
+  LivePacket& packet = **found;
+  if (packet.status.quarantined || model::Closed(packet.status.state)) return true;
+  if (packet.header->expires_ms != expiry.expires_ms) {
+    Quarantine(work, packet, "its expiry key is not its time of expiry");
+    return true;
+  }
+  if (const auto flaw = FlawOf(*packet.header, packet.status, identity_)) {
+    Quarantine(work, packet, flaw->text);
+    return true;
+  }
+  if (auto closed = Close(work, packet, PacketState::kExpired, ReturnReason::kExpired, {});
+      !closed) {
+    LOG_ERROR("expired_packet_stays shard={} packet={} error=\"{}\"", shard_, expiry.packet.value,
+              closed.error().text);
+    return false;
+  }
+  return true;
+}
+
+// -- quarantine
+
+// What its rows say is left waits in suspense; as long as they do not add up nobody can know
+// better.
+void Packets::Quarantine(shard::UnitOfWork& work, LivePacket& packet, const std::string& why) {
+  LOG_ERROR("packet_quarantined shard={} packet={} why=\"{}\"", shard_, packet.header->id.value,
+            why);
+  model::PacketStatus status = packet.status;
+  status.quarantined = true;
+  status.held_fen = 0;
+  const int64_t held = std::clamp<int64_t>(
+      status.left_fen, 0, std::clamp<int64_t>(packet.header->terms.total_fen, 0, kMaxFen));
+  if (held > 0 && books_.Post(work, Account::kEscrow, Account::kSuspense, held)) {
+    status.held_fen = held;
+  }
+  live_.PutStatus(work, packet, status);
+  ++tally_.quarantined;
+}
+
+void Packets::Mend(shard::UnitOfWork& work, const model::ReplyTo& to,
+                   const model::MendPacket& mend) {
+  work.Reply(to, MendOne(work, mend));
+}
+
+model::Reply Packets::MendOne(shard::UnitOfWork& work, const model::MendPacket& mend) {
+  live_.Reload(mend.packet);
+  auto found = live_.Find(mend.packet);
+  if (!found) return std::move(found).error();
+  if (*found == nullptr) return Refusal(Reason::kNoSuchPacket);
+  LivePacket& packet = **found;
+  if (!packet.status.quarantined) {
+    return base::Error(base::Code::kFailedPrecondition, "this packet is not in quarantine");
+  }
+  auto mended =
+      mend.how == model::MendPacket::How::kReturn ? ReturnRest(work, packet) : LetGo(work, packet);
+  if (!mended) return mended.error();
+  LOG_WARN("packet_mended shard={} packet={} how={}", shard_, mend.packet.value,
+           mend.how == model::MendPacket::How::kReturn ? "returned" : "added up");
+  return model::ReplyBody(model::Done{});
+}
+
+// Its rows add up now.
+base::Result<void> Packets::LetGo(shard::UnitOfWork& work, LivePacket& packet) {
+  auto claims = live_.AllClaims(packet);
+  if (!claims) return std::move(claims).error();
+  model::PacketStatus status = packet.status;
+  status.quarantined = false;
+  status.held_fen = 0;
+  if (const auto flaw = FlawOf(*packet.header, status, *claims, identity_)) {
+    base::Error still = Refusal(Reason::kQuarantined);
+    still.text = "it still does not add up: " + flaw->text;
+    return still;
+  }
+  const int64_t held = packet.status.held_fen;
+  if (held > 0) {
+    if (auto posted = books_.Post(work, Account::kSuspense, Account::kEscrow, held); !posted) {
+      return posted;
+    }
+  }
+  live_.PutStatus(work, packet, status);
+  if (!model::Closed(status.state) && packet.header->expires_ms <= work.time_ms()) {
+    return Close(work, packet, PacketState::kExpired, ReturnReason::kExpired, {});
+  }
+  return {};
+}
+
+// Gives back what both views agree is left: the state row's, and the total less the claims. What
+// they do not agree on stays in suspense, and the packet in quarantine.
+base::Result<void> Packets::ReturnRest(shard::UnitOfWork& work, LivePacket& packet) {
+  auto claims = live_.AllClaims(packet);
+  if (!claims) return std::move(claims).error();
+  model::PacketStatus status = packet.status;
+  int64_t derived = packet.header->terms.total_fen;
+  if (__builtin_sub_overflow(derived, status.refund_fen, &derived)) derived = 0;
+  for (const model::Claim& claim : *claims) {
+    if (__builtin_sub_overflow(derived, claim.amount_fen, &derived)) derived = 0;
+  }
+  const int64_t rest = std::min({status.held_fen, status.left_fen, derived});
+  if (rest <= 0 || model::Closed(status.state)) {
+    return base::Error(base::Code::kFailedPrecondition,
+                       "there is nothing in this packet that surely belongs to its sender");
+  }
+  if (auto posted = books_.Post(work, Account::kSuspense, Account::kTransitOut, rest); !posted) {
+    return posted;
+  }
+  status.state = PacketState::kReturned;
+  status.refund_fen += rest;
+  status.left_fen = 0;
+  status.closed_ms = work.time_ms();
+  status.held_fen -= rest;
+  status.quarantined = status.held_fen > 0;
+  live_.PutStatus(work, packet, status);
+  ++tally_.refunds;
+  Refund(work, *packet.header, rest, ReturnReason::kByAdmin);
+  Notice(work, *packet.header, model::PacketNoticeItem::What::kRefunded, {}, rest, 0);
+  return {};
+}
+
+}  // namespace hongyan::money

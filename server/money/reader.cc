@@ -1,0 +1,164 @@
+#include "money/reader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "money/refusals.h"
+
+namespace hongyan::money {
+
+using model::PacketState;
+using model::Reason;
+
+base::Result<model::ShardId> Reader::PacketShard(model::PacketId packet) const {
+  const auto shard = routes_.ShardOf(packet);
+  if (!shard) return Refusal(Reason::kNoSuchPacket);
+  return *shard;
+}
+
+base::Result<model::Packet> Reader::Find(model::PacketId packet) const {
+  auto shard = PacketShard(packet);
+  if (!shard) return std::move(shard).error();
+  auto found = packets_.FindPacket(*shard, packet);
+  if (!found) return std::move(found).error();
+  if (!found->has_value()) return Refusal(Reason::kNoSuchPacket);
+  return **std::move(found);
+}
+
+base::Result<Reader::Detail> Reader::Show(model::PacketId packet, model::UserId user, bool member,
+                                          int32_t after_ordinal, size_t limit) const {
+  auto shard = PacketShard(packet);
+  if (!shard) return std::move(shard).error();
+  // The claim before the state: a claim made between the two reads is then only missing.
+  auto own = packets_.FindClaim(*shard, packet, user);
+  if (!own) return std::move(own).error();
+  auto detail = Show(packet, after_ordinal, limit);
+  if (!detail) return detail;
+  if (!member && !own->has_value() && detail->packet.header.terms.sender != user) {
+    return Refusal(Reason::kNotEligible);
+  }
+  detail->own = *own;
+  return detail;
+}
+
+base::Result<Reader::Detail> Reader::Show(model::PacketId packet, int32_t after_ordinal,
+                                          size_t limit) const {
+  auto shard = PacketShard(packet);
+  if (!shard) return std::move(shard).error();
+  auto found = Find(packet);
+  if (!found) return std::move(found).error();
+  auto claims = packets_.ListClaims(*shard, packet);
+  if (!claims) return std::move(claims).error();
+  Detail detail;
+  detail.packet = *std::move(found);
+  const model::PacketHeader& header = detail.packet.header;
+  const model::PacketStatus& status = detail.packet.status;
+  const bool done = status.state == PacketState::kDone;
+  if (done) detail.took_ms = status.closed_ms - header.created_ms;
+  limit = std::clamp<size_t>(limit, 1, kMaxPage);
+  for (const model::Claim& claim : *claims) {
+    // Claims made after the state was read belong to the next reading.
+    if (claim.ordinal > header.terms.shares - status.left) continue;
+    if (done && header.terms.kind == model::PacketKind::kLucky &&
+        claim.ordinal == status.best_ordinal) {
+      detail.best_luck = claim.user;
+    }
+    if (claim.ordinal <= after_ordinal) continue;
+    if (detail.claims.size() == limit) {
+      detail.more = true;
+      continue;
+    }
+    detail.claims.push_back(claim);
+  }
+  return detail;
+}
+
+base::Result<std::vector<model::PacketId>> Reader::Quarantined(model::ShardId shard,
+                                                               size_t limit) const {
+  return packets_.ListQuarantined(shard, limit);
+}
+
+base::Result<Reader::Send> Reader::FindSend(model::UserId user,
+                                            const model::RequestId& request) const {
+  auto outcome = ledger_.FindSend(user, request);
+  if (!outcome) return std::move(outcome).error();
+  if (!outcome->has_value()) {
+    return base::Error(
+        base::Code::kNotFound,
+        "nothing is known of this send: it was never taken, or more than 8 days ago");
+  }
+  const model::SendOutcome& known = **outcome;
+  if (!known.packet) return Refusal(static_cast<Reason>(known.rule));
+  Send send{SendState::kSending, known.packet, known.returned};
+  if (known.returned != model::ReturnReason::kNone) {
+    send.state = SendState::kReturned;
+    return send;
+  }
+  auto shard = PacketShard(known.packet);
+  if (!shard) return std::move(shard).error();
+  auto packet = packets_.FindPacket(*shard, known.packet);
+  if (!packet) return std::move(packet).error();
+  if (!packet->has_value()) return send;
+  switch ((*packet)->status.state) {
+    case PacketState::kNone:
+    case PacketState::kCreated:
+      break;
+    case PacketState::kRefused:
+      send.state = SendState::kReturned;
+      send.reason = model::ReturnReason::kRefused;
+      break;
+    default:
+      send.state = SendState::kSent;
+  }
+  return send;
+}
+
+base::Result<model::Wallet> Reader::FindWallet(model::UserId user) const {
+  auto found = ledger_.FindWallet(routes_.WalletOf(user), user);
+  if (!found) return std::move(found).error();
+  if (found->has_value()) return **std::move(found);
+  model::Wallet empty;
+  empty.user = user;
+  return empty;
+}
+
+base::Result<Reader::StatementPage> Reader::Statement(model::UserId user, int64_t before,
+                                                      size_t limit) const {
+  limit = std::clamp<size_t>(limit, 1, kMaxPage);
+  auto rows = ledger_.ReadStatement(routes_.WalletOf(user), user, before, limit);
+  if (!rows) return std::move(rows).error();
+  StatementPage page;
+  page.rows = *std::move(rows);
+  if (page.rows.size() == limit && page.rows.back().account_seq > 1) {
+    page.next_before = page.rows.back().account_seq;
+  }
+  return page;
+}
+
+base::Result<Reader::StatementPage> Reader::History(model::UserId user, Side side, int64_t before,
+                                                    size_t limit) const {
+  limit = std::clamp<size_t>(limit, 1, kMaxPage);
+  StatementPage page;
+  size_t looked = 0;
+  for (;;) {
+    auto rows = ledger_.ReadStatement(routes_.WalletOf(user), user, before, kMaxPage);
+    if (!rows) return std::move(rows).error();
+    for (model::StatementRow& row : *rows) {
+      const bool sent =
+          row.kind == model::StatementKind::kSent || row.kind == model::StatementKind::kRefund;
+      const bool received = row.kind == model::StatementKind::kReceived;
+      before = row.account_seq;
+      if (side == Side::kSent ? sent : received) page.rows.push_back(std::move(row));
+      if (page.rows.size() == limit) break;
+    }
+    looked += rows->size();
+    const bool last = rows->size() < kMaxPage && page.rows.size() < limit;
+    if (last || rows->empty() || before <= 1) return page;
+    if (page.rows.size() == limit || looked >= kMaxLooked) {
+      page.next_before = before;
+      return page;
+    }
+  }
+}
+
+}  // namespace hongyan::money
