@@ -36,11 +36,13 @@ class LedgerStore {
 
   virtual base::Result<std::optional<model::SendOutcome>> FindSend(
       model::UserId user, const model::RequestId& request) const = 0;
+  // An insert, never an upsert: one outcome per (user, request).
   virtual void PutSend(Batch& batch, model::UserId user, const model::RequestId& request,
                        const model::SendOutcome& outcome) = 0;
 
   virtual base::Result<std::optional<model::MoveOutcome>> FindMove(model::UserId user,
                                                                    std::string_view id) const = 0;
+  // An insert too.
   virtual void PutMove(Batch& batch, model::UserId user, std::string_view id,
                        const model::MoveOutcome& outcome) = 0;
 

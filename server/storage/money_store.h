@@ -16,13 +16,23 @@ constexpr int kCells = 100;
 // What a money store draws when it is created, beside its StoreIdentity, and keeps for ever.
 struct MoneyIdentity {
   std::array<model::ShardId, kCells> cells{};  // xx of a packet id -> money shard
-  // By number: the secret that draws the shares of packets which name it. The newest is for new packets.
-  // Never logged, never shown (MONEY section 4).
+  // By number: the secret that draws the shares of packets which name it. The newest is for new
+  // packets. Never logged, never shown (MONEY section 4).
   std::vector<std::array<uint8_t, 32>> secrets;
 };
 
-// One store of money: the ports of the money room, committed together, and a view of one instant of all
-// of it for the audit.
+// Cells spread evenly over so many money shards.
+inline std::array<model::ShardId, kCells> EvenCells(int shards) {
+  std::array<model::ShardId, kCells> cells{};
+  for (size_t cell = 0; cell < cells.size(); ++cell) {
+    cells[cell] =
+        static_cast<model::ShardId>(model::kFirstMoneyShard + cell % static_cast<size_t>(shards));
+  }
+  return cells;
+}
+
+// One store of money: the ports of the money room, committed together, and a view of one instant of
+// all of it for the audit.
 class MoneyStore : public ShardStore {
  public:
   virtual LedgerStore& ledger() = 0;

@@ -1,3 +1,4 @@
+#include "storage/memory/memory_message_batch.h"
 #include "storage/memory/memory_ports.h"
 
 namespace hongyan::storage {
@@ -20,7 +21,7 @@ base::Result<std::optional<model::User>> MemoryAccountStore::FindUser(model::Use
 }
 
 void MemoryAccountStore::PutUser(Batch& batch, const model::User& user) {
-  static_cast<MemoryBatch&>(batch).Write(
+  static_cast<MemoryMessageBatch&>(batch).Write(
       1, 32 + user.name.size() + user.password_hash.size(),
       [user](MemoryState& state) { state.users[user.id] = user; });
 }
@@ -44,14 +45,14 @@ base::Result<std::vector<model::Device>> MemoryAccountStore::ListDevices(model::
 }
 
 void MemoryAccountStore::PutDevice(Batch& batch, model::UserId user, const model::Device& device) {
-  static_cast<MemoryBatch&>(batch).Write(1, 64 + device.device_class.size(),
-                                         [user, device](MemoryState& state) {
-                                           state.devices[{user, device.id}] = device;
-                                         });
+  static_cast<MemoryMessageBatch&>(batch).Write(1, 64 + device.device_class.size(),
+                                                [user, device](MemoryState& state) {
+                                                  state.devices[{user, device.id}] = device;
+                                                });
 }
 
 void MemoryAccountStore::EraseDevice(Batch& batch, model::UserId user, model::DeviceId device) {
-  static_cast<MemoryBatch&>(batch).Write(1, 32, [user, device](MemoryState& state) {
+  static_cast<MemoryMessageBatch&>(batch).Write(1, 32, [user, device](MemoryState& state) {
     state.devices.erase({user, device});
   });
 }

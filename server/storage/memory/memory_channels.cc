@@ -1,4 +1,8 @@
-#include "storage/memory/memory_ports.h"
+#include "storage/memory/memory_channels.h"
+
+#include "storage/memory/memory_batch.h"
+#include "storage/memory/memory_money_state.h"
+#include "storage/memory/memory_state.h"
 
 namespace hongyan::storage {
 
@@ -12,42 +16,47 @@ size_t BytesOf(const OutboxRow& row) {
 
 }  // namespace
 
-base::Result<ShardHead> MemoryChannelStore::ReadHead(model::ShardId shard) const {
-  return door_.Look([&](const MemoryState& state) -> base::Result<ShardHead> {
+template <class State>
+base::Result<ShardHead> MemoryChannelStore<State>::ReadHead(model::ShardId shard) const {
+  return door_.Look([&](const State& state) -> base::Result<ShardHead> {
     const auto found = state.heads.find(shard);
     return found == state.heads.end() ? ShardHead() : found->second;
   });
 }
 
-void MemoryChannelStore::PutHead(Batch& batch, model::ShardId shard, const ShardHead& head) {
-  static_cast<MemoryBatch&>(batch).Write(
-      1, 24 + 12 * head.emitted.size(),
-      [shard, head](MemoryState& state) { state.heads[shard] = head; });
+template <class State>
+void MemoryChannelStore<State>::PutHead(Batch& batch, model::ShardId shard, const ShardHead& head) {
+  static_cast<MemoryBatch<State>&>(batch).Write(
+      1, 24 + 12 * head.emitted.size(), [shard, head](State& state) { state.heads[shard] = head; });
 }
 
-base::Result<ChannelMark> MemoryChannelStore::ReadMark(ChannelId channel) const {
-  return door_.Look([&](const MemoryState& state) -> base::Result<ChannelMark> {
+template <class State>
+base::Result<ChannelMark> MemoryChannelStore<State>::ReadMark(ChannelId channel) const {
+  return door_.Look([&](const State& state) -> base::Result<ChannelMark> {
     const auto found = state.marks.find(channel);
     return found == state.marks.end() ? ChannelMark() : found->second;
   });
 }
 
-void MemoryChannelStore::PutMark(Batch& batch, ChannelId channel, const ChannelMark& mark) {
-  static_cast<MemoryBatch&>(batch).Write(
-      1, 40, [channel, mark](MemoryState& state) { state.marks[channel] = mark; });
+template <class State>
+void MemoryChannelStore<State>::PutMark(Batch& batch, ChannelId channel, const ChannelMark& mark) {
+  static_cast<MemoryBatch<State>&>(batch).Write(
+      1, 40, [channel, mark](State& state) { state.marks[channel] = mark; });
 }
 
-void MemoryChannelStore::PutOutbox(Batch& batch, ChannelId channel, const OutboxRow& row) {
-  static_cast<MemoryBatch&>(batch).Write(1, BytesOf(row), [channel, row](MemoryState& state) {
+template <class State>
+void MemoryChannelStore<State>::PutOutbox(Batch& batch, ChannelId channel, const OutboxRow& row) {
+  static_cast<MemoryBatch<State>&>(batch).Write(1, BytesOf(row), [channel, row](State& state) {
     state.outbox[{channel, row.last}] = row;
   });
 }
 
-base::Result<std::vector<OutboxRow>> MemoryChannelStore::ReadOutbox(ChannelId channel,
-                                                                    int64_t number,
-                                                                    size_t max_items,
-                                                                    size_t max_bytes) const {
-  return door_.Look([&](const MemoryState& state) -> base::Result<std::vector<OutboxRow>> {
+template <class State>
+base::Result<std::vector<OutboxRow>> MemoryChannelStore<State>::ReadOutbox(ChannelId channel,
+                                                                           int64_t number,
+                                                                           size_t max_items,
+                                                                           size_t max_bytes) const {
+  return door_.Look([&](const State& state) -> base::Result<std::vector<OutboxRow>> {
     std::vector<OutboxRow> rows;
     size_t items = 0;
     size_t bytes = 0;
@@ -62,16 +71,19 @@ base::Result<std::vector<OutboxRow>> MemoryChannelStore::ReadOutbox(ChannelId ch
   });
 }
 
-base::Result<std::optional<int64_t>> MemoryChannelStore::OldestKept(ChannelId channel) const {
-  return door_.Look([&](const MemoryState& state) -> base::Result<std::optional<int64_t>> {
+template <class State>
+base::Result<std::optional<int64_t>> MemoryChannelStore<State>::OldestKept(
+    ChannelId channel) const {
+  return door_.Look([&](const State& state) -> base::Result<std::optional<int64_t>> {
     const auto row = state.outbox.lower_bound({channel, 0});
     if (row == state.outbox.end() || row->first.first != channel) return std::optional<int64_t>();
     return std::optional(row->second.first);
   });
 }
 
-base::Result<void> MemoryChannelStore::TrimOutbox(ChannelId channel, int64_t through) {
-  return door_.Alter([&](MemoryState& state) -> base::Result<void> {
+template <class State>
+base::Result<void> MemoryChannelStore<State>::TrimOutbox(ChannelId channel, int64_t through) {
+  return door_.Alter([&](State& state) -> base::Result<void> {
     auto row = state.outbox.lower_bound({channel, 0});
     while (row != state.outbox.end() && row->first.first == channel &&
            row->first.second <= through) {
@@ -81,22 +93,25 @@ base::Result<void> MemoryChannelStore::TrimOutbox(ChannelId channel, int64_t thr
   });
 }
 
-void MemoryChannelStore::Park(Batch& batch, const ParkedItem& item) {
-  static_cast<MemoryBatch&>(batch).Write(1, 64 + item.item.size() + item.why.size(),
-                                         [item](MemoryState& state) {
-                                           state.parked[{item.channel, item.number}] = item;
-                                         });
+template <class State>
+void MemoryChannelStore<State>::Park(Batch& batch, const ParkedItem& item) {
+  static_cast<MemoryBatch<State>&>(batch).Write(1, 64 + item.item.size() + item.why.size(),
+                                                [item](State& state) {
+                                                  state.parked[{item.channel, item.number}] = item;
+                                                });
 }
 
-void MemoryChannelStore::Unpark(Batch& batch, ChannelId channel, int64_t number) {
-  static_cast<MemoryBatch&>(batch).Write(1, 24, [channel, number](MemoryState& state) {
+template <class State>
+void MemoryChannelStore<State>::Unpark(Batch& batch, ChannelId channel, int64_t number) {
+  static_cast<MemoryBatch<State>&>(batch).Write(1, 24, [channel, number](State& state) {
     state.parked.erase({channel, number});
   });
 }
 
-base::Result<std::vector<ParkedItem>> MemoryChannelStore::ListParked(model::ShardId target,
-                                                                     size_t limit) const {
-  return door_.Look([&](const MemoryState& state) -> base::Result<std::vector<ParkedItem>> {
+template <class State>
+base::Result<std::vector<ParkedItem>> MemoryChannelStore<State>::ListParked(model::ShardId target,
+                                                                            size_t limit) const {
+  return door_.Look([&](const State& state) -> base::Result<std::vector<ParkedItem>> {
     std::vector<ParkedItem> items;
     for (const auto& [place, item] : state.parked) {
       if (items.size() == limit) break;
@@ -105,5 +120,8 @@ base::Result<std::vector<ParkedItem>> MemoryChannelStore::ListParked(model::Shar
     return items;
   });
 }
+
+template class MemoryChannelStore<MemoryState>;
+template class MemoryChannelStore<MemoryMoneyState>;
 
 }  // namespace hongyan::storage

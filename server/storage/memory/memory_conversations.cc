@@ -1,5 +1,6 @@
 #include <iterator>
 
+#include "storage/memory/memory_message_batch.h"
 #include "storage/memory/memory_ports.h"
 
 namespace hongyan::storage {
@@ -69,7 +70,7 @@ base::Result<ConversationStore::Stretch> MemoryConversationStore::ReadRange(
 
 void MemoryConversationStore::AppendMessage(Batch& batch, model::ConversationId conversation,
                                             const model::Message& message, uint64_t body_hash) {
-  auto& staged = static_cast<MemoryBatch&>(batch);
+  auto& staged = static_cast<MemoryMessageBatch&>(batch);
   staged.AddMessage({conversation, message.seq}, message);
   if (message.client_msg_id.is_zero()) return;
   staged.AddReceipt({conversation, message.sender, message.client_msg_id},
@@ -98,7 +99,7 @@ base::Result<std::optional<model::Group>> MemoryConversationStore::FindGroup(mod
 }
 
 void MemoryConversationStore::PutGroup(Batch& batch, const model::Group& group) {
-  static_cast<MemoryBatch&>(batch).Write(
+  static_cast<MemoryMessageBatch&>(batch).Write(
       1, 64 + group.name.size() + 4 * group.member_count.size(),
       [group](MemoryState& state) { state.groups[group.id] = group; });
 }
@@ -129,10 +130,10 @@ base::Result<std::vector<model::Member>> MemoryConversationStore::ListMembers(mo
 
 void MemoryConversationStore::PutMember(Batch& batch, model::GroupId group,
                                         const model::Member& member) {
-  static_cast<MemoryBatch&>(batch).Write(1, 48 + 16 * member.visible.size(),
-                                         [group, member](MemoryState& state) {
-                                           state.members[{group, member.user}] = member;
-                                         });
+  static_cast<MemoryMessageBatch&>(batch).Write(1, 48 + 16 * member.visible.size(),
+                                                [group, member](MemoryState& state) {
+                                                  state.members[{group, member.user}] = member;
+                                                });
 }
 
 }  // namespace hongyan::storage

@@ -1,3 +1,4 @@
+#include "storage/memory/memory_message_batch.h"
 #include "storage/memory/memory_ports.h"
 
 namespace hongyan::storage {
@@ -62,7 +63,7 @@ base::Result<Entries> MemoryInboxStore::ReadEntries(model::UserId user, model::S
 void MemoryInboxStore::Append(Batch& batch, std::span<const Recipient> recipients,
                               const model::Entry& entry) {
   for (const Recipient& recipient : recipients) {
-    static_cast<MemoryBatch&>(batch).AddEntry({recipient.user, recipient.seq}, entry);
+    static_cast<MemoryMessageBatch&>(batch).AddEntry({recipient.user, recipient.seq}, entry);
   }
 }
 
@@ -78,7 +79,7 @@ base::Result<std::optional<model::FollowerSlice>> MemoryInboxStore::FindSlice(
 
 void MemoryInboxStore::PutSlice(Batch& batch, model::ShardId shard, model::GroupId group,
                                 const model::FollowerSlice& slice) {
-  static_cast<MemoryBatch&>(batch).Write(1, 40, [shard, group, slice](MemoryState& state) {
+  static_cast<MemoryMessageBatch&>(batch).Write(1, 40, [shard, group, slice](MemoryState& state) {
     state.slices[{shard, group}] = slice;
   });
 }
@@ -98,15 +99,16 @@ base::Result<std::vector<model::Follower>> MemoryInboxStore::ListFollowers(
 
 void MemoryInboxStore::PutFollower(Batch& batch, model::ShardId shard, model::GroupId group,
                                    const model::Follower& follower) {
-  static_cast<MemoryBatch&>(batch).Write(2, 56, [shard, group, follower](MemoryState& state) {
-    state.followers[{{shard, group}, follower.user}] = follower;
-    state.followed[{follower.user, group}] = shard;
-  });
+  static_cast<MemoryMessageBatch&>(batch).Write(
+      2, 56, [shard, group, follower](MemoryState& state) {
+        state.followers[{{shard, group}, follower.user}] = follower;
+        state.followed[{follower.user, group}] = shard;
+      });
 }
 
 void MemoryInboxStore::EraseFollower(Batch& batch, model::ShardId shard, model::GroupId group,
                                      model::UserId user) {
-  static_cast<MemoryBatch&>(batch).Write(2, 40, [shard, group, user](MemoryState& state) {
+  static_cast<MemoryMessageBatch&>(batch).Write(2, 40, [shard, group, user](MemoryState& state) {
     state.followers.erase({{shard, group}, user});
     state.followed.erase({user, group});
   });

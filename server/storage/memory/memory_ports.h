@@ -1,70 +1,22 @@
 #pragma once
 
-#include <functional>
-#include <memory>
-#include <mutex>
 #include <optional>
-#include <shared_mutex>
+#include <span>
+#include <vector>
 
-#include "model/reason.h"
 #include "storage/account_store.h"
-#include "storage/channel_store.h"
 #include "storage/conversation_store.h"
 #include "storage/inbox_store.h"
-#include "storage/memory/memory_batch.h"
+#include "storage/memory/memory_door.h"
 #include "storage/memory/memory_state.h"
 
 namespace hongyan::storage {
 
-// The one way to a memory store's state: a lock, and whether the store is open. Any thread.
-class MemoryDoor {
- public:
-  explicit MemoryDoor(std::shared_ptr<MemoryState> state) : state_(std::move(state)) {}
-
-  // Runs `read` on the state and gives its Result, or the Error of a store that waits for Reopen.
-  template <class Read>
-  auto Look(Read read) const -> decltype(read(std::declval<const MemoryState&>())) {
-    const std::shared_lock lock(mutex_);
-    if (closed_) return Stopped();
-    return read(static_cast<const MemoryState&>(*state_));
-  }
-
-  // As Look; `change` may write the state.
-  template <class Change>
-  auto Alter(Change change) -> decltype(change(std::declval<MemoryState&>())) {
-    const std::unique_lock lock(mutex_);
-    if (closed_) return Stopped();
-    return change(*state_);
-  }
-
-  static base::Error Stopped() {
-    return model::Refuse(base::Code::kUnavailable, model::Reason::kStoreStopped,
-                         "the store waits to be reopened after a failed commit", 100);
-  }
-
-  std::shared_mutex& mutex() const { return mutex_; }
-  // REQUIRES mutex() held.
-  bool& closed() { return closed_; }
-  const std::shared_ptr<MemoryState>& state() const { return state_; }
-
-  // Asked at each read with Reach::kMemory; true = "not in memory". May be empty.
-  std::function<bool()> not_in_memory;
-
-  // The Error of a read that would have to go to disk, if this one would.
-  std::optional<base::Error> Reaches(Reach reach) const {
-    if (reach == Reach::kDisk || !not_in_memory || !not_in_memory()) return std::nullopt;
-    return base::Error(base::Code::kUnavailable, "not in memory");
-  }
-
- private:
-  mutable std::shared_mutex mutex_;
-  bool closed_ = false;
-  std::shared_ptr<MemoryState> state_;
-};
+using MessageDoor = MemoryDoor<MemoryState>;
 
 class MemoryAccountStore final : public AccountStore {
  public:
-  explicit MemoryAccountStore(const MemoryDoor& door) : door_(door) {}
+  explicit MemoryAccountStore(const MessageDoor& door) : door_(door) {}
 
   base::Result<std::optional<model::User>> FindUser(model::UserId user) const override;
   void PutUser(Batch& batch, const model::User& user) override;
@@ -77,12 +29,12 @@ class MemoryAccountStore final : public AccountStore {
                                                    size_t limit) const override;
 
  private:
-  const MemoryDoor& door_;
+  const MessageDoor& door_;
 };
 
 class MemoryConversationStore final : public ConversationStore {
  public:
-  explicit MemoryConversationStore(const MemoryDoor& door) : door_(door) {}
+  explicit MemoryConversationStore(const MessageDoor& door) : door_(door) {}
 
   base::Result<std::optional<model::Message>> LastMessage(
       model::ConversationId conversation) const override;
@@ -106,12 +58,12 @@ class MemoryConversationStore final : public ConversationStore {
   void PutMember(Batch& batch, model::GroupId group, const model::Member& member) override;
 
  private:
-  const MemoryDoor& door_;
+  const MessageDoor& door_;
 };
 
 class MemoryInboxStore final : public InboxStore {
  public:
-  explicit MemoryInboxStore(const MemoryDoor& door) : door_(door) {}
+  explicit MemoryInboxStore(const MessageDoor& door) : door_(door) {}
 
   base::Result<model::Seq> LastSeq(model::UserId user, Reach reach) const override;
   base::Result<model::Seq> Floor(model::UserId user, Reach reach) const override;
@@ -134,30 +86,7 @@ class MemoryInboxStore final : public InboxStore {
                                                        size_t limit) const override;
 
  private:
-  const MemoryDoor& door_;
-};
-
-class MemoryChannelStore final : public ChannelStore {
- public:
-  explicit MemoryChannelStore(MemoryDoor& door) : door_(door) {}
-
-  base::Result<ShardHead> ReadHead(model::ShardId shard) const override;
-  void PutHead(Batch& batch, model::ShardId shard, const ShardHead& head) override;
-  base::Result<ChannelMark> ReadMark(ChannelId channel) const override;
-  void PutMark(Batch& batch, ChannelId channel, const ChannelMark& mark) override;
-  void PutOutbox(Batch& batch, ChannelId channel, const OutboxRow& row) override;
-  base::Result<std::vector<OutboxRow>> ReadOutbox(ChannelId channel, int64_t number,
-                                                  size_t max_items,
-                                                  size_t max_bytes) const override;
-  base::Result<std::optional<int64_t>> OldestKept(ChannelId channel) const override;
-  base::Result<void> TrimOutbox(ChannelId channel, int64_t through) override;
-  void Park(Batch& batch, const ParkedItem& item) override;
-  void Unpark(Batch& batch, ChannelId channel, int64_t number) override;
-  base::Result<std::vector<ParkedItem>> ListParked(model::ShardId target,
-                                                   size_t limit) const override;
-
- private:
-  MemoryDoor& door_;
+  const MessageDoor& door_;
 };
 
 }  // namespace hongyan::storage

@@ -1,29 +1,11 @@
 #include "storage/memory/memory_state.h"
 
-#include <random>
-
-#include "base/check.h"
-
 namespace hongyan::storage {
 
 std::shared_ptr<MemoryState> MemoryState::Create(uint64_t seed, int shards) {
-  CHECK(shards > 0 && shards <= kSlots);
   auto state = std::make_shared<MemoryState>();
-  std::mt19937_64 random(seed);
-  StoreIdentity& identity = state->identity;
-  identity.incarnation = random();
-  for (uint8_t& byte : identity.id_key) byte = static_cast<uint8_t>(random());
-  for (uint8_t& byte : identity.token_key) byte = static_cast<uint8_t>(random());
-  identity.shards = shards;
-  for (size_t slot = 0; slot < identity.slots.size(); ++slot) {
-    identity.slots[slot] = static_cast<model::ShardId>(slot % static_cast<size_t>(shards));
-  }
+  state->identity = SeededIdentity(seed, shards, 0);
   return state;
-}
-
-void MemoryState::Crash() {
-  outbox.merge(unsynced_trims);
-  unsynced_trims.clear();
 }
 
 }  // namespace hongyan::storage

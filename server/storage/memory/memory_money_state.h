@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "storage/memory/memory_shard_state.h"
+#include "storage/money_store.h"
+
+namespace hongyan::storage {
+
+// What a memory store of money holds.
+struct MemoryMoneyState : MemoryShardState {
+  // A new, empty store whose random parts come from `seed`; its shards are numbered from
+  // kFirstMoneyShard.
+  static std::shared_ptr<MemoryMoneyState> Create(uint64_t seed, int shards);
+
+  MoneyIdentity money;
+
+  using WalletKey = std::pair<model::ShardId, model::UserId>;
+  using StatementKey = std::pair<WalletKey, int64_t>;
+  std::map<WalletKey, model::Wallet> wallets;
+  std::map<StatementKey, model::StatementRow> statements;
+  std::map<std::pair<model::UserId, model::RequestId>, model::SendOutcome> sends;
+  std::map<std::pair<model::UserId, std::string>, model::MoveOutcome> moves;
+  std::map<model::ShardId, model::Books> books;
+
+  using PacketKey = std::pair<model::ShardId, model::PacketId>;
+  std::map<PacketKey, model::PacketHeader> headers;
+  std::map<PacketKey, model::PacketStatus> statuses;
+  std::map<std::pair<PacketKey, model::UserId>, model::Claim> claims;
+  std::map<std::pair<PacketKey, int32_t>, model::UserId> ordinals;  // of the claims
+  // The expiry keys; the value says nothing.
+  std::map<std::pair<model::ShardId, PacketStore::Expiry>, bool> expiries;
+};
+
+}  // namespace hongyan::storage
