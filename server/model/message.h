@@ -61,7 +61,7 @@ struct Entry {
   ConvSeq conv_seq;
   RequestId client_msg_id;  // only in the sender's own entry; zero otherwise
   // kPacketReturned only (client_msg_id is the send's request id, conv_seq 0): what came back, why.
-  PacketId packet;
+  PacketId packet{};
   int64_t returned_fen = 0;
   uint8_t reason = 0;  // model::ReturnReason
 };

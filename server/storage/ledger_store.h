@@ -36,7 +36,8 @@ class LedgerStore {
 
   virtual base::Result<std::optional<model::SendOutcome>> FindSend(
       model::UserId user, const model::RequestId& request) const = 0;
-  // An insert, never an upsert: one outcome per (user, request).
+  // One outcome per (user, request): what is there already is put again only with `returned`
+  // changed.
   virtual void PutSend(Batch& batch, model::UserId user, const model::RequestId& request,
                        const model::SendOutcome& outcome) = 0;
 

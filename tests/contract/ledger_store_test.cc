@@ -160,8 +160,9 @@ TEST_CASE_TEMPLATE("the outcome of a send is found by user and request", Adapter
   CHECK_FALSE(ledger.FindSend(UserId(1), request)->has_value());
   CommitMoney(adapter.store(), [&](Batch& batch) {
     ledger.PutSend(batch, UserId(1), request,
-                   {UINT64_MAX - 5, model::PacketId(2'071'700'000'000'000'011), 0, 1'790});
-    ledger.PutSend(batch, UserId(2), request, {7, {}, 71, 1'791});
+                   {UINT64_MAX - 5, model::PacketId(2'071'700'000'000'000'011), 0, 1'790,
+                    model::ReturnReason::kTooLate});
+    ledger.PutSend(batch, UserId(2), request, {7, {}, 71, 1'791, model::ReturnReason::kNone});
   });
   adapter.Restart();
   const auto sent = *adapter.store().ledger().FindSend(UserId(1), request);
@@ -170,6 +171,7 @@ TEST_CASE_TEMPLATE("the outcome of a send is found by user and request", Adapter
   CHECK(sent->packet == model::PacketId(2'071'700'000'000'000'011));
   CHECK(sent->rule == 0);
   CHECK(sent->time_ms == 1'790);
+  CHECK(sent->returned == model::ReturnReason::kTooLate);
   const auto refused = *adapter.store().ledger().FindSend(UserId(2), request);
   REQUIRE(refused.has_value());
   CHECK(refused->packet == model::PacketId(0));
@@ -319,7 +321,15 @@ TEST_CASE("a memory store fires the guard for what must be new and is there alre
   model::Packet packet;
   packet.header.id = model::PacketId(5);
   twice([&](Batch& b) { store.ledger().AppendStatement(b, kShard, UserId(1), MakeRow(1)); });
-  twice([&](Batch& b) { store.ledger().PutSend(b, UserId(1), MakeRequest(1), {}); });
+  const auto put_send = [&](int64_t number, model::ReturnReason returned) {
+    return CommitMoney(store, [&](Batch& b) {
+      store.ledger().PutSend(b, UserId(1), MakeRequest(1),
+                             {5, model::PacketId(number), 0, 9, returned});
+    });
+  };
+  CHECK(put_send(7, model::ReturnReason::kNone) == CommitOutcome::kCommitted);
+  CHECK(put_send(7, model::ReturnReason::kTooLate) == CommitOutcome::kCommitted);
+  CHECK(put_send(8, model::ReturnReason::kNone) == CommitOutcome::kGuardFired);
   twice([&](Batch& b) { store.ledger().PutMove(b, UserId(1), "id", {}); });
   twice([&](Batch& b) { store.packets().InsertPacket(b, kShard, packet); });
   twice([&](Batch& b) {

@@ -10,7 +10,8 @@ namespace hongyan::storage {
 
 // A batch of a store of money. Rows that are rewritten (wallets, statuses, books) are kept by key,
 // so the last of a batch wins and costs one record. What must be new: statement rows, outcomes,
-// packets, claims and their ordinals.
+// packets, claims and their ordinals; an outcome
+// of a send may only gain that it came back.
 class MemoryMoneyBatch final : public MemoryBatch<MemoryMoneyState> {
  public:
   size_t records() const override {
@@ -29,7 +30,9 @@ class MemoryMoneyBatch final : public MemoryBatch<MemoryMoneyState> {
   }
   void AddSend(const std::pair<model::UserId, model::RequestId>& key,
                const model::SendOutcome& outcome) {
-    duplicate_ |= !rows_.sends.emplace(key, outcome).second;
+    const auto [row, added] = rows_.sends.try_emplace(key, outcome);
+    duplicate_ |= !added && !SameSend(row->second, outcome);
+    row->second = outcome;
   }
   void AddMove(const std::pair<model::UserId, std::string>& key,
                const model::MoveOutcome& outcome) {
@@ -55,18 +58,17 @@ class MemoryMoneyBatch final : public MemoryBatch<MemoryMoneyState> {
   }
 
   bool Collides(const MemoryMoneyState& state) const override {
-    return duplicate_ || Overlap(rows_.statements, state.statements) ||
-           Overlap(rows_.sends, state.sends) || Overlap(rows_.moves, state.moves) ||
-           Overlap(rows_.headers, state.headers) || Overlap(rows_.claims, state.claims) ||
-           Overlap(rows_.ordinals, state.ordinals);
+    return duplicate_ || Overlap(rows_.statements, state.statements) || OtherSend(state) ||
+           Overlap(rows_.moves, state.moves) || Overlap(rows_.headers, state.headers) ||
+           Overlap(rows_.claims, state.claims) || Overlap(rows_.ordinals, state.ordinals);
   }
 
   void ApplyTo(MemoryMoneyState& state) override {
     for (auto& [key, wallet] : rows_.wallets) state.wallets[key] = std::move(wallet);
     for (const auto& [key, books] : rows_.books) state.books[key] = books;
     for (const auto& [key, status] : rows_.statuses) state.statuses[key] = status;
+    for (const auto& [key, outcome] : rows_.sends) state.sends[key] = outcome;
     state.statements.merge(rows_.statements);
-    state.sends.merge(rows_.sends);
     state.moves.merge(rows_.moves);
     state.headers.merge(rows_.headers);
     state.claims.merge(rows_.claims);
@@ -77,6 +79,18 @@ class MemoryMoneyBatch final : public MemoryBatch<MemoryMoneyState> {
   }
 
  private:
+  static bool SameSend(const model::SendOutcome& a, const model::SendOutcome& b) {
+    return a.hash == b.hash && a.packet == b.packet && a.rule == b.rule && a.time_ms == b.time_ms;
+  }
+  // Another outcome for a request that has one.
+  bool OtherSend(const MemoryMoneyState& state) const {
+    for (const auto& [key, outcome] : rows_.sends) {
+      const auto found = state.sends.find(key);
+      if (found != state.sends.end() && !SameSend(found->second, outcome)) return true;
+    }
+    return false;
+  }
+
   static constexpr size_t kRowBytes = 100;  // about what a row is in a log
 
   MemoryMoneyState rows_;
