@@ -27,8 +27,7 @@ class MoneyShard final : public shard::Logic {
   void Apply(shard::UnitOfWork& work, const model::Command& command) override;
   base::Result<shard::ItemOutcome> ApplyItem(shard::UnitOfWork& work, const shard::ItemPlace& place,
                                              const model::Item& item, size_t max_records) override;
-  void Suspend(shard::UnitOfWork& work, const model::Item& item) override;
-  void Resume(shard::UnitOfWork& work, const model::Item& item) override;
+  base::Result<void> Suspend(shard::UnitOfWork& work, int64_t fen) override;
   bool Due(int64_t time_ms) const override;
   void ApplyDue(shard::UnitOfWork& work, size_t max_records) override;
   void Publish(std::vector<model::Effect>& effects) override;

@@ -19,6 +19,7 @@ struct TravellingItem {
   std::shared_ptr<const model::Item>
       item;  // null: its stored bytes could not be decoded, see `broken`
   std::string broken;
+  int64_t total_fen = 0;  // the channel's running total of money, this item's included
   size_t bytes = 0;  // encoded
 };
 
@@ -31,7 +32,9 @@ struct ChannelItems {
   uint64_t incarnation = 0;  // of the source
   int64_t oldest_kept = 0;  // first number still in the source's outbox; head + 1 where it is empty
   int64_t head = 0;         // last number given
-  bool stopped = false;     // the ends have met and disagree; it waits for the administrator
+  int64_t total_fen = 0;    // running total of money through head
+  int64_t oldest_total_fen = 0;  // through oldest_kept - 1
+  bool stopped = false;          // the ends have met and disagree; it waits for the administrator
   std::vector<TravellingItem> items;
 };
 
@@ -41,7 +44,9 @@ struct ChannelProgress {
   uint64_t meeting = 0;      // the one the target is in; 0 = none yet
   uint64_t incarnation = 0;  // as the target has stored it; 0 = it has never applied anything
   int64_t applied = 0;
-  bool resend = false;  // a gap was seen: send again from applied + 1
+  int64_t total_fen = 0;  // running total of money through applied
+  bool resend = false;    // a gap was seen: send again from applied + 1
+  std::string refused;    // it takes no more: why, for people
 };
 
 // Receives what a carrier brings. Any thread; must not block.

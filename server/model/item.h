@@ -63,8 +63,8 @@ struct CreateGroupItem {
   std::vector<UserId> members;
 };
 
-// -- money (MONEY section 2 and 3). Transfer ids are derived: a send is (sender, request id), a credit
-// (packet, user), a refund (packet); the channel applies each item once.
+// -- money (MONEY section 2 and 3). Transfer ids are derived: a send is (sender, request id), a
+// credit (packet, user), a refund (packet); the channel applies each item once.
 
 // Sender's wallet shard to packet's shard: the debited amount and what to make of it.
 struct FundItem {
@@ -81,8 +81,8 @@ struct AnnounceItem {
 struct VerdictItem {
   PacketId packet;
   bool announced = false;
-  ConvSeq conv_seq;      // of the message
-  uint16_t reason = 0;   // refused: model::Reason, why the conversation did not take it
+  ConvSeq conv_seq;     // of the message
+  uint16_t reason = 0;  // refused: model::Reason, why the conversation did not take it
 };
 
 // Packet's shard to opener's wallet shard.
@@ -95,8 +95,8 @@ struct CreditItem {
   int64_t claimed_ms = 0;
 };
 
-// Packet's shard to sender's wallet shard: what a close gave back, or all of a send that never became
-// a packet (`created` false: the reverse of its funding).
+// Packet's shard to sender's wallet shard: what a close gave back, or all of a send that never
+// became a packet (`created` false: the reverse of its funding).
 struct RefundItem {
   PacketId packet;
   UserId sender;
@@ -108,8 +108,8 @@ struct RefundItem {
   bool created = true;
 };
 
-// Packet's shard to conversation's shard: a system message after the packet's own. A conversation that
-// no longer takes it swallows it.
+// Packet's shard to conversation's shard: a system message after the packet's own. A conversation
+// that no longer takes it swallows it.
 struct PacketNoticeItem {
   enum class What : uint8_t { kFinished = 1, kRefunded = 2, kAccepted = 3, kReturned = 4 };
   What what = What::kFinished;
@@ -117,9 +117,9 @@ struct PacketNoticeItem {
   PacketKind kind = PacketKind::kNone;
   ConversationId conversation;
   UserId sender;
-  UserId user;              // kAccepted, kReturned: who; kFinished of a lucky packet: the best luck
-  int64_t amount_fen = 0;   // kRefunded: what went back; kAccepted, kReturned: all; else 0
-  int64_t took_ms = 0;      // kFinished: from the message to the last open
+  UserId user;             // kAccepted, kReturned: who; kFinished of a lucky packet: the best luck
+  int64_t amount_fen = 0;  // kRefunded: what went back; kAccepted, kReturned: all; else 0
+  int64_t took_ms = 0;     // kFinished: from the message to the last open
 };
 
 // Sender's wallet shard to the sender's inbox shard: in the commit that booked the return.
@@ -133,10 +133,9 @@ struct PacketReturnedItem {
   int64_t time_ms = 0;
 };
 
-using Item =
-    std::variant<DirectItem, GroupItem, MembersItem, SliceRequestItem, SliceSnapshotItem,
-                 CreateGroupItem, FundItem, AnnounceItem, VerdictItem, CreditItem, RefundItem,
-                 PacketNoticeItem, PacketReturnedItem>;
+using Item = std::variant<DirectItem, GroupItem, MembersItem, SliceRequestItem, SliceSnapshotItem,
+                          CreateGroupItem, FundItem, AnnounceItem, VerdictItem, CreditItem,
+                          RefundItem, PacketNoticeItem, PacketReturnedItem>;
 
 // The money an item carries: what its channel's running totals add up. Never negative.
 inline int64_t FenOf(const Item& item) {

@@ -49,7 +49,7 @@ struct PacketTerms {
   ConversationId conversation;
   UserId sender;
   RequestId request_id;
-  UserId named;             // exclusive, transfer: who alone may open; else 0
+  UserId named;  // exclusive, transfer: who alone may open; else 0
   int64_t total_fen = 0;
   int32_t shares = 0;
   int64_t share_cap_fen = 0;  // most that one share may be; total_fen where there is no cap
@@ -61,7 +61,7 @@ struct PacketHeader {
   PacketId id;
   PacketTerms terms;
   int64_t created_ms = 0;
-  int64_t expires_ms = 0;     // created_ms + life, set here once
+  int64_t expires_ms = 0;  // created_ms + life, set here once
   uint16_t split_version = 1;
   uint16_t secret_number = 0;  // which of the store's secrets draws its shares
 };
@@ -70,14 +70,14 @@ struct PacketHeader {
 // left_fen == 0; ordinals 1..shares-left have a claim each.
 struct PacketStatus {
   PacketState state = PacketState::kNone;
-  int32_t left = 0;           // shares not taken (also after a close: how many were left)
-  int64_t left_fen = 0;       // escrow: 0 once closed
-  int64_t refund_fen = 0;     // what the close gave back
+  int32_t left = 0;        // shares not taken (also after a close: how many were left)
+  int64_t left_fen = 0;    // escrow: 0 once closed
+  int64_t refund_fen = 0;  // what the close gave back
   int64_t closed_ms = 0;
-  int32_t best_ordinal = 0;   // lucky, so far: the earliest of the largest; shown only when done
+  int32_t best_ordinal = 0;  // lucky, so far: the earliest of the largest; shown only when done
   int64_t best_fen = 0;
-  bool quarantined = false;   // its rows do not add up: only the administrator touches it
-  int64_t held_fen = 0;       // quarantined: what of escrow is booked to suspense meanwhile
+  bool quarantined = false;  // its rows do not add up: only the administrator touches it
+  int64_t held_fen = 0;      // quarantined: what of escrow is booked to suspense meanwhile
 };
 
 struct Packet {
@@ -88,7 +88,7 @@ struct Packet {
 // One share taken: its row is the posting escrow -> transit_out. Key (packet, user).
 struct Claim {
   UserId user;
-  int32_t ordinal = 0;         // from 1
+  int32_t ordinal = 0;  // from 1
   int64_t amount_fen = 0;
   int64_t time_ms = 0;
   int64_t member_version = 0;  // of the membership that made the user eligible
@@ -97,7 +97,7 @@ struct Claim {
 // What a user sent and got in one calendar year (UTC+8, as its users count years).
 struct YearTotal {
   int64_t sent_count = 0;
-  int64_t sent_fen = 0;      // gross: what came back is in returned_fen
+  int64_t sent_fen = 0;  // gross: what came back is in returned_fen
   int64_t returned_fen = 0;
   int64_t received_count = 0;
   int64_t received_fen = 0;
@@ -107,8 +107,8 @@ struct YearTotal {
 struct Wallet {
   UserId user;
   int64_t balance_fen = 0;
-  int64_t account_seq = 0;   // of the newest statement row
-  bool frozen = false;       // stops debits, never credits
+  int64_t account_seq = 0;  // of the newest statement row
+  bool frozen = false;      // stops debits, never credits
   std::map<int32_t, YearTotal> years;
 };
 
@@ -126,24 +126,25 @@ enum class StatementKind : uint8_t {
 struct StatementRow {
   int64_t account_seq = 0;
   StatementKind kind = StatementKind::kNone;
-  int64_t amount_fen = 0;    // signed: what the balance changed by
-  int64_t balance_fen = 0;   // after it
+  int64_t amount_fen = 0;   // signed: what the balance changed by
+  int64_t balance_fen = 0;  // after it
   int64_t time_ms = 0;
-  PacketId packet;           // kSent, kReceived, kRefund
+  PacketId packet;  // kSent, kReceived, kRefund
   PacketKind packet_kind = PacketKind::kNone;
-  UserId peer;               // kReceived: the sender; kSent: the named person, if any
+  UserId peer;  // kReceived: the sender; kSent: the named person, if any
   ReturnReason reason = ReturnReason::kNone;  // kRefund
-  std::string note;          // deposit and withdrawal: "id: reason"
+  std::string note;                           // deposit and withdrawal: "id: reason"
 };
 
 // What is remembered of a send under (user, request id), for 8 days: success and verdicts on the
 // request itself, never BUSY or UNAVAILABLE (MONEY section 2).
 struct SendOutcome {
-  uint64_t hash = 0;   // of the request's meaning
-  PacketId packet;     // 0: refused
-  uint16_t rule = 0;   // refused: model::Reason
+  uint64_t hash = 0;  // of the request's meaning
+  PacketId packet;    // 0: refused
+  uint16_t rule = 0;  // refused: model::Reason
   int64_t time_ms = 0;
-  // All of it came back before there was a packet; else the packet's own state says what became of it.
+  // All of it came back before there was a packet; else the packet's own state says what became of
+  // it.
   ReturnReason returned = ReturnReason::kNone;
 };
 
@@ -155,8 +156,8 @@ struct MoveOutcome {
   int64_t time_ms = 0;
 };
 
-// The accounts of one money shard, one row, rewritten by each batch that moves money. What a channel
-// carries is in heads and marks (running totals); here is the sum of each side, so that
+// The accounts of one money shard, one row, rewritten by each batch that moves money. What a
+// channel carries is in heads and marks (running totals); here is the sum of each side, so that
 //   wallets + escrow + suspense + world + transit_out - transit_in == 0
 // after every batch.
 struct Books {
@@ -169,7 +170,7 @@ struct Books {
   // The packet ids given out: the day they are of and how many (MONEY section 1).
   int32_t id_day = 0;
   int64_t id_counter = 0;
-  int64_t generation = 0;       // of the store when the counter was last raised
+  int64_t generation = 0;  // of the store when the counter was last raised
 
   int64_t sum() const {
     return wallets_fen + escrow_fen + suspense_fen + world_fen + transit_out_fen - transit_in_fen;

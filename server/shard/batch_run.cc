@@ -26,9 +26,12 @@ class BatchRun::Work final : public UnitOfWork {
     const auto courier = run_.driven_.couriers.find({shard(), target});
     return courier == run_.driven_.couriers.end() || courier->second.MayEmit(run_.now_ns_, why);
   }
-  void AwaitArrivals() override {}
-  bool waited() const override { return true; }
-  bool arrivals_missing() const override { return false; }
+  void AwaitArrivals() override {
+    CHECK(run_.turn_ == Turn::kFirst);
+    run_.put_aside_ = true;
+  }
+  bool waited() const override { return run_.turn_ != Turn::kFirst; }
+  bool arrivals_missing() const override { return run_.turn_ == Turn::kImpatient; }
   bool BelowDiskReserve() const override { return run_.store_.BelowDiskReserve(); }
 
  private:
@@ -56,7 +59,9 @@ void BatchRun::MarkTouched(model::ShardId shard, size_t records_before) {
   if (batch_->records() != records_before) driven_.shards.at(shard).touched = true;
 }
 
-void BatchRun::Apply(const model::Command& command) {
+bool BatchRun::Apply(const model::Command& command, Turn turn) {
+  turn_ = turn;
+  put_aside_ = false;
   if (const auto* retry = std::get_if<model::RetryParked>(&command.body)) {
     replies.push_back({command.reply_to, RetryParked(*retry)});
   } else if (const auto* accept = std::get_if<model::AcceptChannel>(&command.body)) {
@@ -67,6 +72,14 @@ void BatchRun::Apply(const model::Command& command) {
     MarkTouched(command.shard, before);
   }
   ApplyLocals();
+  return !put_aside_;
+}
+
+void BatchRun::ApplyDue(model::ShardId shard, size_t max_records) {
+  const size_t before = batch_->records();
+  driven_.shards.at(shard).logic->ApplyDue(WorkOf(shard), max_records);
+  MarkTouched(shard, before);
+  ApplyLocals();
 }
 
 // Numbers are given here and nowhere else. An item takes the shortcut where its channel is empty,
@@ -75,10 +88,12 @@ void BatchRun::Emit(model::ShardId source, model::ShardId target, model::Item it
                     int32_t entries) {
   DrivenShard& shard = driven_.shards.at(source);
   shard.touched = true;
-  const int64_t number = ++shard.next_head.emitted[target].number;
+  storage::ShardHead::Emitted& emitted = shard.next_head.emitted[target];
+  const int64_t number = ++emitted.number;
+  emitted.total_fen += model::FenOf(item);
   const storage::ChannelId channel{source, target};
   cluster::TravellingItem travelling{
-      number, entries, std::make_shared<const model::Item>(std::move(item)), {}};
+      number, entries, std::make_shared<const model::Item>(std::move(item)), {}, emitted.total_fen};
 
   const auto arrivals = driven_.arrivals.find(channel);
   const bool ours = arrivals != driven_.arrivals.end();
@@ -128,9 +143,10 @@ bool BatchRun::ApplyNext(Arrivals& arrivals, storage::ChannelId channel, size_t 
 bool BatchRun::ApplyItem(Arrivals& arrivals, storage::ChannelId channel,
                          const cluster::TravellingItem& item, size_t max_records) {
   const size_t before = batch_->records();
+  const auto fen = arrivals.FenOf(item);
+  if (!fen) return false;
   if (item.item == nullptr) {
-    Park(arrivals, channel, item, {}, "its stored bytes cannot be decoded");
-    return true;
+    return Park(arrivals, channel, item, *fen, {}, "its stored bytes cannot be decoded");
   }
   DrivenShard& target = driven_.shards.at(channel.target);
   const ItemPlace place{channel.source, item.number, arrivals.mark().position};
@@ -143,19 +159,17 @@ bool BatchRun::ApplyItem(Arrivals& arrivals, storage::ChannelId channel,
                channel.target, item.number, error.text);
       return false;
     }
-    Park(arrivals, channel, item, {}, error.text);
-    return true;
+    return Park(arrivals, channel, item, *fen, {}, error.text);
   }
   MarkTouched(channel.target, before);
   switch (outcome->kind) {
     case ItemOutcome::Kind::kSlice:
-      arrivals.Advance(item.number, outcome->position);
+      arrivals.AdvanceTo(item.number, outcome->position);
       return false;
     case ItemOutcome::Kind::kPark:
-      Park(arrivals, channel, item, outcome->conversation, std::move(outcome->why));
-      return true;
+      return Park(arrivals, channel, item, *fen, outcome->conversation, std::move(outcome->why));
     case ItemOutcome::Kind::kApplied:
-      arrivals.Advance(item.number);
+      arrivals.Advance(item);
       ++items_applied;
       if (outcome->conversation.valid()) Release(channel.target, outcome->conversation);
       return true;
@@ -163,9 +177,18 @@ bool BatchRun::ApplyItem(Arrivals& arrivals, storage::ChannelId channel,
   return true;
 }
 
-void BatchRun::Park(Arrivals& arrivals, storage::ChannelId channel,
-                    const cluster::TravellingItem& item, model::ConversationId waits_for,
-                    std::string why) {
+bool BatchRun::Park(Arrivals& arrivals, storage::ChannelId channel,
+                    const cluster::TravellingItem& item, int64_t fen,
+                    model::ConversationId waits_for, std::string why) {
+  if (fen != 0) {
+    const auto booked =
+        driven_.shards.at(channel.target).logic->Suspend(WorkOf(channel.target), fen);
+    if (!booked) {
+      LOG_WARN("item_not_parked source={} target={} number={} error=\"{}\"", channel.source,
+               channel.target, item.number, booked.error().text);
+      return false;
+    }
+  }
   LOG_ERROR("item_parked source={} target={} number={} conversation={}/{} why=\"{}\"",
             channel.source, channel.target, item.number, waits_for.a, waits_for.b, why);
   storage::ParkedItem parked{channel,
@@ -174,12 +197,14 @@ void BatchRun::Park(Arrivals& arrivals, storage::ChannelId channel,
                              time_ms_,
                              std::move(why),
                              item.item ? EncodeItem(*item.item) : item.broken,
-                             arrivals.mark().position};
+                             arrivals.mark().position,
+                             fen};
   store_.channels().Park(*batch_, parked);
   parked_[{channel, item.number}] = std::move(parked);
   driven_.shards.at(channel.target).touched = true;
   ++parked_change;
-  arrivals.Advance(item.number);
+  arrivals.Advance(item);
+  return true;
 }
 
 // Parked items of a target as this batch sees them, by source and number: a snapshot may come in
@@ -200,10 +225,22 @@ base::Result<std::vector<storage::ParkedItem>> BatchRun::Parked(model::ShardId t
   return items;
 }
 
-void BatchRun::Unpark(storage::ChannelId channel, int64_t number) {
-  store_.channels().Unpark(*batch_, channel, number);
-  parked_[{channel, number}] = std::nullopt;
-  --parked_change;
+bool BatchRun::Retry(const storage::ParkedItem& row, model::ConversationId* released) {
+  auto item = DecodeItem(row.item);
+  if (!item || model::FenOf(*item) != row.fen) return false;
+  const model::ShardId target = row.channel.target;
+  Logic& logic = *driven_.shards.at(target).logic;
+  if (row.fen != 0 && !logic.Suspend(WorkOf(target), -row.fen)) return false;
+  const ItemPlace place{row.channel.source, row.number, row.position};
+  auto outcome = logic.ApplyItem(WorkOf(target), place, *item, std::numeric_limits<size_t>::max());
+  if (!outcome || outcome->kind != ItemOutcome::Kind::kApplied) {
+    // Back where it was; what could be booked a moment ago can be booked.
+    if (row.fen != 0) CHECK(logic.Suspend(WorkOf(target), row.fen).ok());
+    return false;
+  }
+  *released = outcome->conversation;
+  Unpark(row.channel, row.number);
+  return true;
 }
 
 // What a slice snapshot lets go: this conversation's parked items, in their order, in the same
@@ -214,18 +251,9 @@ void BatchRun::Release(model::ShardId target, model::ConversationId conversation
     LOG_ERROR("parked_unreadable target={} error=\"{}\"", target, parked.error().text);
     return;
   }
-  Logic& logic = *driven_.shards.at(target).logic;
   for (const auto& row : *parked) {
-    if (row.conversation != conversation) continue;
-    auto item = DecodeItem(row.item);
-    if (!item) continue;
-    const ItemPlace place{row.channel.source, row.number, row.position};
-    auto outcome =
-        logic.ApplyItem(WorkOf(target), place, *item, std::numeric_limits<size_t>::max());
-    if (outcome && outcome->kind == ItemOutcome::Kind::kApplied) {
-      Unpark(row.channel, row.number);
-      ++items_applied;
-    }
+    model::ConversationId released;
+    if (row.conversation == conversation && Retry(row, &released)) ++items_applied;
   }
 }
 
@@ -245,16 +273,11 @@ model::Reply BatchRun::RetryParked(const model::RetryParked& retry) {
     const auto changed = parked_.find({row.channel, row.number});
     if (changed != parked_.end() && !changed->second.has_value()) continue;  // let go just now
     ++answer.retried;
-    auto item = DecodeItem(row.item);
-    if (!item) continue;
-    const ItemPlace place{channel.source, row.number, row.position};
-    auto outcome = shard->second.logic->ApplyItem(WorkOf(retry.target), place, *item,
-                                                  std::numeric_limits<size_t>::max());
-    if (!outcome || outcome->kind != ItemOutcome::Kind::kApplied) continue;
-    Unpark(row.channel, row.number);
+    model::ConversationId released;
+    if (!Retry(row, &released)) continue;
     ++answer.applied;
     // A snapshot that failed by itself lets go here what waits for it, before anything newer comes.
-    if (outcome->conversation.valid()) Release(retry.target, outcome->conversation);
+    if (released.valid()) Release(retry.target, released);
   }
   MarkTouched(retry.target, before);
   return model::ReplyBody(answer);
@@ -267,9 +290,18 @@ model::Reply BatchRun::AcceptChannel(const model::AcceptChannel& accept) {
     return base::Error(base::Code::kNotFound,
                        "there is no such channel; see `hongyan-admin channels`");
   }
-  if (auto accepted = arrivals->second.Accept(); !accepted) return std::move(accepted).error();
-  LOG_WARN("channel_accepted source={} target={} applied={}", accept.source, accept.target,
-           arrivals->second.mark().applied);
+  const auto mark = arrivals->second.Acceptable();
+  if (!mark) return mark.error();
+  const int64_t fen = mark->total_fen - arrivals->second.mark().total_fen;
+  if (fen != 0) {
+    const size_t before = batch_->records();
+    Logic& logic = *driven_.shards.at(accept.target).logic;
+    if (auto booked = logic.Suspend(WorkOf(accept.target), fen); !booked) return booked.error();
+    MarkTouched(accept.target, before);
+  }
+  arrivals->second.Accept(*mark);
+  LOG_WARN("channel_accepted source={} target={} applied={} to_suspense_fen={}", accept.source,
+           accept.target, mark->applied, fen);
   driven_.shards.at(accept.target).touched = true;
   return model::ReplyBody(model::Done{});
 }
@@ -299,11 +331,16 @@ std::unique_ptr<storage::Batch> BatchRun::Seal() {
     driven_.shards.at(channel.target).touched = true;
   }
   for (auto& [channel, items] : outbox_) {
-    storage::OutboxRow row{items.front().number, items.back().number, {}};
+    storage::OutboxRow row{items.front().number, items.back().number, {}, 0, {}};
+    row.total_before_fen = items.front().total_fen - model::FenOf(*items.front().item);
+    bool money = false;
     for (auto& item : items) {
+      row.fen.push_back(model::FenOf(*item.item));
+      money |= row.fen.back() != 0;
       row.items.push_back(EncodeItem(*item.item));
       item.bytes = row.items.back().size();
     }
+    if (!money) row.fen.clear();
     channels.PutOutbox(*batch_, channel, row);
   }
   for (auto& [id, shard] : driven_.shards) {
@@ -336,7 +373,7 @@ void BatchRun::Committed() {
     const auto courier = driven_.couriers.find(channel);
     if (courier == driven_.couriers.end() || !courier->second.met()) continue;
     // Both ends are ours: no message is needed to learn what was applied, or applied at once.
-    courier->second.Applied(arrivals.mark().applied);
+    courier->second.Applied(arrivals.mark());
     arrivals.TakeUntold();
   }
   for (auto& [channel, items] : outbox_) {

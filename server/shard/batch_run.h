@@ -40,12 +40,23 @@ class BatchRun {
            int64_t time_ms, int64_t now_ns);
   ~BatchRun();
 
-  void Apply(const model::Command& command);
+  // How a command that was put aside comes back.
+  enum class Turn : uint8_t {
+    kFirst,      // it has not been put aside
+    kComplete,   // all it waited for has come
+    kImpatient,  // not all, but it must not wait longer
+  };
+  // False = it was put aside (UnitOfWork::AwaitArrivals): nothing of it has happened.
+  bool Apply(const model::Command& command, Turn turn);
+
+  // What is due in this shard, up to about so many records.
+  void ApplyDue(model::ShardId shard, size_t max_records);
 
   // The next item of this channel, or a slice of it. False = leave the channel alone for this
   // batch: it was applied in part, or failed.
   bool ApplyNext(Arrivals& arrivals, storage::ChannelId channel, size_t max_records);
 
+  int64_t time_ms() const { return time_ms_; }
   size_t records() const { return batch_->records(); }
   size_t bytes() const { return batch_->bytes(); }
   bool writes() const;
@@ -88,11 +99,13 @@ class BatchRun {
   // Applies one item; false = it was not finished (slice or failure).
   bool ApplyItem(Arrivals& arrivals, storage::ChannelId channel,
                  const cluster::TravellingItem& item, size_t max_records);
-  void Park(Arrivals& arrivals, storage::ChannelId channel, const cluster::TravellingItem& item,
-            model::ConversationId waits_for, std::string why);
+  // False = its money could not be booked: it stays the channel's next item.
+  bool Park(Arrivals& arrivals, storage::ChannelId channel, const cluster::TravellingItem& item,
+            int64_t fen, model::ConversationId waits_for, std::string why);
   void Release(model::ShardId target, model::ConversationId conversation);
   base::Result<std::vector<storage::ParkedItem>> Parked(model::ShardId target) const;
-  void Unpark(storage::ChannelId channel, int64_t number);
+  // Applies a parked item once more; true = it is parked no longer.
+  bool Retry(const storage::ParkedItem& row, model::ConversationId* released);
   model::Reply RetryParked(const model::RetryParked& retry);
   model::Reply AcceptChannel(const model::AcceptChannel& accept);
   void MarkTouched(model::ShardId shard, size_t records_before);
@@ -109,6 +122,8 @@ class BatchRun {
   std::map<storage::ChannelId, std::vector<cluster::TravellingItem>> outbox_;
   // The overlay over the store's parked items; none = unparked by this batch.
   std::map<std::pair<storage::ChannelId, int64_t>, std::optional<storage::ParkedItem>> parked_;
+  Turn turn_ = Turn::kFirst;  // of the command being applied
+  bool put_aside_ = false;    // it asked for that
   bool sealed_ = false;
 };
 

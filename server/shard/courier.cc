@@ -20,13 +20,17 @@ size_t BytesOf(const cluster::TravellingItem& item) {
 
 }  // namespace
 
-base::Result<void> Courier::Open(storage::ChannelStore& store, int64_t head, uint64_t meeting,
-                                 int64_t now_ns) {
-  auto oldest = store.OldestKept(channel_);
+base::Result<void> Courier::Open(storage::ChannelStore& store, storage::ShardHead::Emitted head,
+                                 uint64_t meeting, int64_t now_ns) {
+  auto oldest = store.ReadOutbox(channel_, 0, 1, 1);
   if (!oldest) return oldest.error();
-  head_ = head;
-  oldest_kept_ = oldest->value_or(head + 1);
+  head_ = head.number;
+  head_total_fen_ = head.total_fen;
+  shown_ = head_;
+  oldest_kept_ = oldest->empty() ? head_ + 1 : oldest->front().first;
+  oldest_total_fen_ = oldest->empty() ? head_total_fen_ : oldest->front().total_before_fen;
   applied_ = oldest_kept_ - 1;
+  applied_total_fen_ = oldest_total_fen_;
   trimmed_ = applied_;
   window_.clear();
   window_bytes_ = 0;
@@ -53,6 +57,7 @@ void Courier::Committed(std::vector<cluster::TravellingItem> items, int64_t now_
                     window_.size() + items.size() <= limits_.window_items &&
                     window_bytes_ + held <= limits_.window_bytes;
   head_ = items.back().number;
+  head_total_fen_ = items.back().total_fen;
   if (given_.size() < kGivenRecords) {
     given_.push_back({head_, now_ns, bytes});
   } else {
@@ -66,15 +71,20 @@ void Courier::Committed(std::vector<cluster::TravellingItem> items, int64_t now_
   }
 }
 
-void Courier::Applied(int64_t number) {
-  head_ = std::max(head_, number);
-  Confirm(number);
-  sent_ = std::max(sent_, number);
+void Courier::Applied(const storage::ChannelMark& mark) {
+  if (mark.applied > head_) {
+    head_ = mark.applied;
+    head_total_fen_ = mark.total_fen;
+  }
+  Confirm(mark.applied, mark.total_fen);
+  sent_ = std::max(sent_, mark.applied);
+  shown_ = std::max(shown_, sent_);
 }
 
-void Courier::Confirm(int64_t applied) {
+void Courier::Confirm(int64_t applied, int64_t total_fen) {
   if (applied <= applied_) return;
   applied_ = applied;
+  applied_total_fen_ = total_fen;
   while (!window_.empty() && window_.front().number <= applied_) {
     window_bytes_ -= BytesOf(window_.front());
     window_.pop_front();
@@ -93,16 +103,23 @@ void Courier::Confirm(int64_t applied) {
 // The rule of SHARDS section 2. Anything outside it means that one side lost committed state: never
 // guess.
 void Courier::Meet(const cluster::ChannelProgress& progress) {
-  std::string why;
-  if (progress.incarnation != 0 && progress.incarnation != incarnation_) {
+  std::string why = progress.refused;
+  if (!why.empty()) {
+    // The target has said it.
+  } else if (progress.incarnation != 0 && progress.incarnation != incarnation_) {
     why = "the target knows another incarnation of the source";
-  } else if (progress.applied > head_) {
+  } else if (progress.applied > shown_) {
+    // Not head_: what was given since the start cannot have been applied before we have met.
     why = "the target has applied up to " + std::to_string(progress.applied) +
-          ", the source has given only " + std::to_string(head_) + ": the source lost its tail";
+          ", the source had given only " + std::to_string(shown_) + ": the source lost its tail";
   } else if (progress.applied < oldest_kept_ - 1) {
     why = "the target has applied up to " + std::to_string(progress.applied) +
           ", the source keeps only from " + std::to_string(oldest_kept_) +
           ": the target lost its tail";
+  } else if (progress.applied == head_ && progress.total_fen != head_total_fen_) {
+    why = "by item " + std::to_string(head_) + " the source has given " +
+          std::to_string(head_total_fen_) + " fen, the target has taken " +
+          std::to_string(progress.total_fen);
   }
   if (!why.empty()) {
     if (stopped_ != why) {
@@ -119,7 +136,7 @@ void Courier::Meet(const cluster::ChannelProgress& progress) {
   }
   stopped_.clear();
   met_ = true;
-  Confirm(progress.applied);
+  Confirm(progress.applied, progress.total_fen);
   sent_ = applied_;
 }
 
@@ -138,14 +155,26 @@ void Courier::OnProgress(const cluster::ChannelProgress& progress, int64_t now_n
     Meet(progress);
     return;
   }
-  Confirm(std::min(progress.applied, head_));
+  if (!progress.refused.empty()) {
+    met_ = false;
+    Meet(progress);
+    return;
+  }
+  if (progress.applied <= head_) Confirm(progress.applied, progress.total_fen);
   if (progress.resend) sent_ = applied_;
 }
 
 void Courier::SayHello(cluster::Carrier& carrier, int64_t now_ns) {
   last_hello_ns_ = now_ns;
-  carrier.Send(cluster::ChannelItems{
-      channel_, meeting_, incarnation_, oldest_kept_, head_, !stopped_.empty(), {}});
+  carrier.Send(cluster::ChannelItems{channel_,
+                                     meeting_,
+                                     incarnation_,
+                                     oldest_kept_,
+                                     head_,
+                                     head_total_fen_,
+                                     oldest_total_fen_,
+                                     !stopped_.empty(),
+                                     {}});
 }
 
 void Courier::Refill(storage::ChannelStore& store) {
@@ -166,15 +195,18 @@ void Courier::Refill(storage::ChannelStore& store) {
     // Rows are gone that nobody confirmed: meet again, by what is really kept, and be stopped
     // there.
     oldest_kept_ = rows->empty() ? head_ + 1 : rows->front().first;
+    oldest_total_fen_ = rows->empty() ? head_total_fen_ : rows->front().total_before_fen;
     met_ = false;
     last_hello_ns_ = 0;
     return;
   }
   for (const auto& row : *rows) {
+    int64_t total_fen = row.total_before_fen;
     for (size_t i = 0; i < row.items.size(); ++i) {
       const int64_t number = row.first + static_cast<int64_t>(i);
+      if (!row.fen.empty()) total_fen += row.fen[i];
       if (number != window_last() + 1 || number > head_) continue;
-      cluster::TravellingItem travelling{number, 0, nullptr, {}, row.items[i].size()};
+      cluster::TravellingItem travelling{number, 0, nullptr, {}, total_fen, row.items[i].size()};
       if (auto item = DecodeItem(row.items[i])) {
         travelling.item = std::make_shared<const model::Item>(std::move(item).value());
       } else {
@@ -199,11 +231,14 @@ void Courier::Pump(storage::ChannelStore& store, cluster::Carrier& carrier, int6
   }
   Refill(store);
   if (!met_ || window_last() <= sent_) return;
-  cluster::ChannelItems message{channel_, meeting_, incarnation_, oldest_kept_, head_, false, {}};
+  cluster::ChannelItems message{channel_,          meeting_, incarnation_,
+                                oldest_kept_,      head_,    head_total_fen_,
+                                oldest_total_fen_, false,    {}};
   const auto skip = static_cast<ptrdiff_t>(std::max<int64_t>(0, sent_ + 1 - window_from_));
   message.items.assign(window_.begin() + skip, window_.end());
   if (sent_ == applied_) last_progress_ns_ = now_ns;
   sent_ = window_last();
+  shown_ = std::max(shown_, sent_);
   carrier.Send(std::move(message));
 }
 
@@ -213,6 +248,7 @@ void Courier::TrimIfDue(storage::ChannelStore& store, bool quiet) {
   if (auto trimmed = store.TrimOutbox(channel_, applied_); !trimmed) return;
   trimmed_ = applied_;
   oldest_kept_ = applied_ + 1;
+  oldest_total_fen_ = applied_total_fen_;
 }
 
 bool Courier::MayEmit(int64_t now_ns, std::string* why) const {

@@ -20,15 +20,15 @@ class Courier {
       : channel_(channel), incarnation_(incarnation), limits_(limits) {}
 
   // As the store has it, at start and after it was reopened: a new meeting begins.
-  base::Result<void> Open(storage::ChannelStore& store, int64_t head, uint64_t meeting,
-                          int64_t now_ns);
+  base::Result<void> Open(storage::ChannelStore& store, storage::ShardHead::Emitted head,
+                          uint64_t meeting, int64_t now_ns);
 
   // A commit gave these items to the outbox.
   void Committed(std::vector<cluster::TravellingItem> items, int64_t now_ns);
 
-  // All through `number` is applied, as a target of the same executor knows; items applied in the
+  // All through the mark is applied, as a target of the same executor knows; items applied in the
   // emitting commit itself never come by here before.
-  void Applied(int64_t number);
+  void Applied(const storage::ChannelMark& mark);
 
   void OnProgress(const cluster::ChannelProgress& progress, int64_t now_ns);
 
@@ -57,7 +57,7 @@ class Courier {
     int64_t bytes = 0;
   };
 
-  void Confirm(int64_t applied);
+  void Confirm(int64_t applied, int64_t total_fen);
   void Meet(const cluster::ChannelProgress& progress);
   void SayHello(cluster::Carrier& carrier, int64_t now_ns);
   void Refill(storage::ChannelStore& store);
@@ -74,7 +74,12 @@ class Courier {
   int64_t head_ = 0;     // last number given
   int64_t applied_ = 0;  // last number confirmed
   int64_t sent_ = 0;     // last number sent in this meeting
+  int64_t shown_ = 0;  // no number above can have been applied: all ever sent, or here at the start
   int64_t oldest_kept_ = 1;
+  // Running totals of money through the number of the same name (oldest: through the one before).
+  int64_t head_total_fen_ = 0;
+  int64_t applied_total_fen_ = 0;
+  int64_t oldest_total_fen_ = 0;
   int64_t trimmed_ = 0;
   uint64_t meeting_ = 0;
   bool met_ = false;

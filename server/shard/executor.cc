@@ -5,10 +5,12 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <iterator>
 #include <mutex>
 #include <thread>
 #include <utility>
 
+#include <absl/container/flat_hash_map.h>
 #include <absl/container/flat_hash_set.h>
 
 #include "base/log.h"
@@ -27,6 +29,7 @@ constexpr int64_t kTickMs = 100;
 constexpr int64_t kReopenPauseMs = 200;
 constexpr int64_t kFailureLines = 4;
 constexpr auto kFailureWindow = std::chrono::seconds(10);
+constexpr size_t kDueShare = 8;  // of a batch's places: one in so many is kept for what is due
 
 base::Error StoreStopped(const char* what) {
   return model::Refuse(base::Code::kUnavailable, model::Reason::kStoreStopped, what, 500);
@@ -36,9 +39,10 @@ base::Error StoreStopped(const char* what) {
 
 struct Executor::Impl {
   Impl(std::string n, std::vector<model::ShardId> s, storage::ShardStore& st, cluster::Carrier& c,
-       Outlet& o, const base::Clock& cl, ExecutorLimits l)
+       Outlet& o, const base::Clock& cl, ExecutorLimits l, std::vector<model::ShardId> e)
       : name(std::move(n)),
         ids(std::move(s)),
+        elsewhere(std::move(e)),
         store(st),
         carrier(c),
         outlet(o),
@@ -55,12 +59,32 @@ struct Executor::Impl {
     bool empty() const { return commands.empty() && items.empty() && progress.empty(); }
   };
 
+  // How far a batch may be filled now.
+  struct Room {
+    size_t records = 0;
+    size_t bytes = 0;
+  };
+  // A command put aside: until its channels are applied so far, or until then.
+  struct PutAside {
+    size_t place = 0;  // among the commands its batch took
+    model::Command command;
+    std::vector<std::pair<storage::ChannelId, int64_t>> needs;
+    int64_t until_ns = 0;
+  };
+
   base::Result<void> ReadStore();
   void TakeInbox();
   bool ItemsWaiting() const;
+  bool SomethingDue(int64_t time_ms) const;
   void Fill(BatchRun& run, std::vector<model::Command>& taken);
-  void FillCommands(BatchRun& run, std::vector<model::Command>& taken, size_t upto_records);
-  void FillItems(BatchRun& run, size_t upto_records);
+  void FillCommands(BatchRun& run, std::vector<model::Command>& taken, Room room);
+  void FillItems(BatchRun& run, Room room);
+  void FillDue(BatchRun& run);
+  void TakeUpAgain(BatchRun& run, std::vector<model::Command>& taken, Room room);
+  bool Complete(const PutAside& aside) const;
+  bool ReadyAside() const;
+  void SetAside(BatchRun& run, const std::vector<model::Command>& taken);
+  void KeepAside(std::vector<model::Command>* taken);
   void Finish(BatchRun& run, std::vector<model::Command> taken);
   void Answer(BatchRun& run);
   void Refuse(const std::vector<model::Command>& taken, const base::Error& error);
@@ -75,21 +99,23 @@ struct Executor::Impl {
   void NoteQueueTime(const model::Command& command, int64_t now_ns);
   void PublishReport();
   void PublishTime() { time_ahead_ms.store(time.NowMs() - clock.BootNs() / kNsPerMs); }
-  bool full(const BatchRun& run, size_t upto_records) const {
-    return run.records() >= upto_records || run.bytes() >= limits.batch_bytes;
+  static bool full(const BatchRun& run, Room room) {
+    return run.records() >= room.records || run.bytes() >= room.bytes;
   }
 
   const std::string name;
   const std::vector<model::ShardId> ids;
+  const std::vector<model::ShardId> elsewhere;
   storage::ShardStore& store;
   cluster::Carrier& carrier;
   Outlet& outlet;
   const base::Clock& clock;
   const ExecutorLimits limits;
 
-  std::mutex mutex;
+  mutable std::mutex mutex;
   std::condition_variable wake;
   Inbox inbox;
+  absl::flat_hash_map<model::PacketId, int64_t> opens;  // queued or in the batch
   bool sleeping = false;
   bool stopping = false;
   std::atomic<int64_t> queued{0};        // commands taken and not yet answered,
@@ -99,6 +125,8 @@ struct Executor::Impl {
   ShardTime time;
   DrivenShards driven;
   std::deque<model::Command> queue;
+  std::deque<PutAside> aside;
+  std::vector<PutAside> aside_now;  // by the batch under way, which still has the commands
   storage::ChannelId
       next_channel;  // fairness among channels: the next batch starts after the last served
   uint64_t next_meeting = 1;
@@ -106,7 +134,8 @@ struct Executor::Impl {
   int64_t window_start_ns = 0;
   int64_t window_wait_ns = 0;
   int64_t window_commands = 0;
-  bool closed = false;  // the store stays closed: answer nothing but refusals
+  bool stopping_now = false;  // nobody waits for arrivals any more
+  bool closed = false;        // the store stays closed: answer nothing but refusals
   bool said_closed = false;
   int64_t reopen_after_ns = 0;
   base::LogPace pace;  // of lines about a store that fails again and again
@@ -123,9 +152,9 @@ struct Executor::Impl {
 
 Executor::Executor(std::string name, std::vector<model::ShardId> shards, storage::ShardStore& store,
                    cluster::Carrier& carrier, Outlet& outlet, const base::Clock& clock,
-                   ExecutorLimits limits)
+                   ExecutorLimits limits, std::vector<model::ShardId> elsewhere)
     : impl_(std::make_unique<Impl>(std::move(name), std::move(shards), store, carrier, outlet,
-                                   clock, limits)) {}
+                                   clock, limits, std::move(elsewhere))) {}
 
 Executor::~Executor() { Stop(); }
 
@@ -137,10 +166,14 @@ base::Result<void> Executor::Open(const LogicFactory& make_logic) {
     shard.logic = make_logic(id);
     me.driven.shards.emplace(id, std::move(shard));
   }
-  const uint64_t incarnation = me.store.identity().incarnation;
-  const auto shards = static_cast<model::ShardId>(me.store.identity().shards);
+  const storage::StoreIdentity& identity = me.store.identity();
+  const uint64_t incarnation = identity.incarnation;
+  std::vector<model::ShardId> others = me.elsewhere;
+  for (int i = 0; i < identity.shards; ++i) {
+    others.push_back(static_cast<model::ShardId>(identity.first_shard + i));
+  }
   for (const model::ShardId ours : me.ids) {
-    for (model::ShardId other = 0; other < shards; ++other) {
+    for (const model::ShardId other : others) {
       const storage::ChannelId out{ours, other};
       const storage::ChannelId in{other, ours};
       me.driven.couriers.try_emplace(out, out, incarnation, me.limits);
@@ -176,7 +209,7 @@ base::Result<void> Executor::Impl::ReadStore() {
   for (auto& [channel, courier] : driven.couriers) {
     const auto& emitted = driven.shards.at(channel.source).head.emitted;
     const auto found = emitted.find(channel.target);
-    const int64_t head = found == emitted.end() ? 0 : found->second.number;
+    const auto head = found == emitted.end() ? storage::ShardHead::Emitted() : found->second;
     if (auto opened = courier.Open(store.channels(), head, next_meeting++, now_ns); !opened)
       return opened;
   }
@@ -218,6 +251,8 @@ base::Result<void> Executor::SubmitAll(std::vector<model::Command> commands) {
     me.queued_bytes.fetch_add(bytes, std::memory_order_relaxed);
     for (auto& command : commands) {
       command.queued_ns = now_ns;
+      if (const auto* open = std::get_if<model::OpenPacket>(&command.body))
+        ++me.opens[open->packet];
       me.inbox.commands.push_back(std::move(command));
     }
     wake = std::exchange(me.sleeping, false);
@@ -277,28 +312,94 @@ void Executor::Impl::NoteQueueTime(const model::Command& command, int64_t now_ns
   ++window_commands;
 }
 
-void Executor::Impl::FillCommands(BatchRun& run, std::vector<model::Command>& taken,
-                                  size_t upto_records) {
+void Executor::Impl::FillCommands(BatchRun& run, std::vector<model::Command>& taken, Room room) {
   const int64_t now_ns = clock.BootNs();
-  while (!queue.empty() && !full(run, upto_records)) {
+  TakeUpAgain(run, taken, room);
+  while (!queue.empty() && !full(run, room)) {
     taken.push_back(std::move(queue.front()));
     queue.pop_front();
     NoteQueueTime(taken.back(), now_ns);
-    run.Apply(taken.back());
+    if (!run.Apply(taken.back(), BatchRun::Turn::kFirst)) SetAside(run, taken);
     ++counts.commands;
   }
 }
 
-void Executor::Impl::FillItems(BatchRun& run, size_t upto_records) {
+// All that the sources of its kind had given into its shard when it was put aside is applied.
+bool Executor::Impl::Complete(const PutAside& waiting) const {
+  return std::all_of(waiting.needs.begin(), waiting.needs.end(), [this](const auto& need) {
+    return driven.arrivals.at(need.first).mark().applied >= need.second;
+  });
+}
+
+bool Executor::Impl::ReadyAside() const {
+  const int64_t now_ns = clock.BootNs();
+  return std::any_of(aside.begin(), aside.end(), [this, now_ns](const PutAside& waiting) {
+    return stopping_now || now_ns >= waiting.until_ns || Complete(waiting);
+  });
+}
+
+void Executor::Impl::TakeUpAgain(BatchRun& run, std::vector<model::Command>& taken, Room room) {
+  const int64_t now_ns = clock.BootNs();
+  for (auto it = aside.begin(); it != aside.end() && !full(run, room);) {
+    const bool complete = Complete(*it);
+    if (!complete && now_ns < it->until_ns && !stopping_now) {
+      ++it;
+      continue;
+    }
+    taken.push_back(std::move(it->command));
+    it = aside.erase(it);
+    run.Apply(taken.back(), complete ? BatchRun::Turn::kComplete : BatchRun::Turn::kImpatient);
+  }
+}
+
+// The last one taken. It leaves those that the batch answers once the batch has ended well
+// (KeepAside); until then it is one of them, to be run again or refused like the others.
+void Executor::Impl::SetAside(BatchRun& run, const std::vector<model::Command>& taken) {
+  const model::Command& command = taken.back();
+  if (aside.size() + aside_now.size() >= limits.await_commands) {
+    run.replies.push_back(
+        {command.reply_to,
+         model::Refuse(base::Code::kResourceExhausted, model::Reason::kBusy,
+                       "the server is busy; send the same request again after a moment", 100)});
+    return;
+  }
+  PutAside waiting{taken.size() - 1, {}, {}, clock.BootNs() + limits.await_ms * kNsPerMs};
+  for (const auto& [channel, arrivals] : driven.arrivals) {
+    if (channel.target != command.shard ||
+        model::IsMoneyShard(channel.source) != model::IsMoneyShard(command.shard)) {
+      continue;
+    }
+    const auto source = driven.shards.find(channel.source);
+    int64_t head = arrivals.seen_head();
+    if (source != driven.shards.end()) {
+      const auto emitted = source->second.next_head.emitted.find(channel.target);
+      head = emitted == source->second.next_head.emitted.end() ? 0 : emitted->second.number;
+    }
+    if (arrivals.mark().applied < head) waiting.needs.emplace_back(channel, head);
+  }
+  aside_now.push_back(std::move(waiting));
+}
+
+// The batch has ended well: what it put aside waits, and is no longer among those it answered.
+void Executor::Impl::KeepAside(std::vector<model::Command>* taken) {
+  for (auto it = aside_now.rbegin(); it != aside_now.rend(); ++it) {
+    it->command = std::move((*taken)[it->place]);
+    taken->erase(taken->begin() + static_cast<ptrdiff_t>(it->place));
+  }
+  std::move(aside_now.begin(), aside_now.end(), std::back_inserter(aside));
+  aside_now.clear();
+}
+
+void Executor::Impl::FillItems(BatchRun& run, Room room) {
   auto& arrivals = driven.arrivals;
   auto it = arrivals.lower_bound(next_channel);
   for (size_t served = 0; served < arrivals.size(); ++served, ++it) {
     if (it == arrivals.end()) it = arrivals.begin();
-    while (it->second.has_next() && !full(run, upto_records)) {
-      const size_t room = std::max(limits.slice_at_least, upto_records - run.records());
-      if (!run.ApplyNext(it->second, it->first, room)) break;
+    while (it->second.has_next() && !full(run, room)) {
+      const size_t records = std::max(limits.slice_at_least, room.records - run.records());
+      if (!run.ApplyNext(it->second, it->first, records)) break;
     }
-    if (full(run, upto_records)) {
+    if (full(run, room)) {
       next_channel = it->first;
       return;
     }
@@ -306,12 +407,34 @@ void Executor::Impl::FillItems(BatchRun& run, size_t upto_records) {
 }
 
 // Clients' commands come first, but arrived items keep half of the records while they have a
-// backlog, so neither starves the other.
+// backlog, and what is due an eighth of all, so none starves another.
 void Executor::Impl::Fill(BatchRun& run, std::vector<model::Command>& taken) {
-  const size_t all = limits.batch_records;
-  FillCommands(run, taken, ItemsWaiting() ? all / 2 : all);
-  FillItems(run, all);
+  const Room all{limits.batch_records, limits.batch_bytes};
+  const bool due = SomethingDue(run.time_ms());
+  const Room others{due ? all.records - all.records / kDueShare : all.records,
+                    due ? all.bytes - all.bytes / kDueShare : all.bytes};
+  FillCommands(run, taken, {ItemsWaiting() ? others.records / 2 : others.records, others.bytes});
+  FillItems(run, others);
+  if (due) FillDue(run);
   if (!queue.empty()) FillCommands(run, taken, all);
+}
+
+bool Executor::Impl::SomethingDue(int64_t time_ms) const {
+  return std::any_of(driven.shards.begin(), driven.shards.end(),
+                     [time_ms](const auto& entry) { return entry.second.logic->Due(time_ms); });
+}
+
+// What is left of the batch, spread over the shards that have something due.
+void Executor::Impl::FillDue(BatchRun& run) {
+  std::vector<model::ShardId> shards;
+  for (const auto& [id, shard] : driven.shards) {
+    if (shard.logic->Due(run.time_ms())) shards.push_back(id);
+  }
+  for (size_t i = 0; i < shards.size(); ++i) {
+    const size_t left =
+        limits.batch_records > run.records() ? limits.batch_records - run.records() : 0;
+    run.ApplyDue(shards[i], std::max<size_t>(1, left / (shards.size() - i)));
+  }
 }
 
 bool Executor::RunOnce() {
@@ -323,6 +446,8 @@ bool Executor::RunOnce() {
       std::vector<model::Command> taken(std::make_move_iterator(me.queue.begin()),
                                         std::make_move_iterator(me.queue.end()));
       me.queue.clear();
+      for (auto& waiting : me.aside) taken.push_back(std::move(waiting.command));
+      me.aside.clear();
       me.Refuse(taken,
                 StoreStopped("the store is closed after a failed write; see the server's log"));
       return false;
@@ -332,11 +457,12 @@ bool Executor::RunOnce() {
     me.ForgetAll();
   }
   me.TakeInbox();
-  if (me.queue.empty() && !me.ItemsWaiting()) {
+  const int64_t time_ms = me.time.NowMs();
+  if (me.queue.empty() && !me.ItemsWaiting() && !me.ReadyAside() && !me.SomethingDue(time_ms)) {
     me.PumpAll();
     return false;
   }
-  BatchRun run(me.driven, me.store, me.limits, me.time.NowMs(), me.clock.BootNs());
+  BatchRun run(me.driven, me.store, me.limits, time_ms, me.clock.BootNs());
   std::vector<model::Command> taken;
   me.Fill(run, taken);
   // Only items that failed: there is nothing to do before the next tick, or this would never rest.
@@ -351,6 +477,7 @@ void Executor::Impl::Finish(BatchRun& run, std::vector<model::Command> taken) {
     // Refusals and repeats only: nothing to make durable, so nothing to wait for.
     run.Committed();
     Answer(run);
+    KeepAside(&taken);
     Left(taken);
     return;
   }
@@ -360,15 +487,18 @@ void Executor::Impl::Finish(BatchRun& run, std::vector<model::Command> taken) {
     case CommitOutcome::kCommitted:
       run.Committed();
       Answer(run);
+      KeepAside(&taken);
       break;
     case CommitOutcome::kRejected:
       run.Dropped();
+      aside_now.clear();
       LOG_WARN("batch_rejected executor={} commands={}", name, taken.size());
       OneByOne(std::move(taken));
       return;
     case CommitOutcome::kGuardFired:
       // Our memory is wrong, not the commands: read again, then run them again.
       run.Dropped();
+      aside_now.clear();
       LOG_ERROR("guard_fired executor={} commands={}", name, taken.size());
       if (auto read = ReadStore()) {
         ForgetAll();
@@ -382,6 +512,12 @@ void Executor::Impl::Finish(BatchRun& run, std::vector<model::Command> taken) {
       break;
   }
   Left(taken);
+}
+
+int64_t Executor::opens_in_flight(model::PacketId packet) const {
+  std::lock_guard lock(impl_->mutex);
+  const auto count = impl_->opens.find(packet);
+  return count == impl_->opens.end() ? 0 : count->second;
 }
 
 void Executor::Impl::Answer(BatchRun& run) {
@@ -404,6 +540,13 @@ void Executor::Impl::Left(const std::vector<model::Command>& answered) {
   for (const auto& command : answered) bytes += BytesOf(command);
   queued.fetch_sub(static_cast<int64_t>(answered.size()), std::memory_order_relaxed);
   queued_bytes.fetch_sub(bytes, std::memory_order_relaxed);
+  std::lock_guard lock(mutex);
+  for (const auto& command : answered) {
+    const auto* open = std::get_if<model::OpenPacket>(&command.body);
+    if (open == nullptr) continue;
+    const auto count = opens.find(open->packet);
+    if (--count->second == 0) opens.erase(count);
+  }
 }
 
 void Executor::Impl::Refuse(const std::vector<model::Command>& taken, const base::Error& error) {
@@ -424,16 +567,18 @@ void Executor::Impl::OneByOne(std::vector<model::Command> taken) {
       continue;
     }
     BatchRun run(driven, store, limits, time.NowMs(), clock.BootNs());
-    run.Apply(one.front());
+    if (!run.Apply(one.front(), BatchRun::Turn::kFirst)) SetAside(run, one);
     const bool writes = run.writes();
     const CommitOutcome outcome = writes ? store.Commit(run.Seal()) : CommitOutcome::kCommitted;
     if (outcome == CommitOutcome::kCommitted) {
       run.Committed();
       Answer(run);
+      KeepAside(&one);
     } else if (outcome == CommitOutcome::kUnknown) {
       Recover(run, one);
     } else {
       run.Dropped();
+      aside_now.clear();
       Refuse(one,
              base::Error(base::Code::kInternal, "the store refused this request; see the log"));
       continue;
@@ -447,6 +592,7 @@ void Executor::Impl::OneByOne(std::vector<model::Command> taken) {
 void Executor::Impl::Recover(BatchRun& run, const std::vector<model::Command>& taken) {
   ++counts.reopens;
   const auto numbers = run.batch_numbers();
+  aside_now.clear();  // answered with the rest
   auto replies = std::move(run.replies);
   run.replies.clear();
   run.Dropped();
@@ -557,6 +703,7 @@ void Executor::Impl::PublishReport() {
   ExecutorReport now = counts;
   now.queued = queued.load(std::memory_order_relaxed);
   now.refused_busy = refused_busy.load(std::memory_order_relaxed);
+  now.put_aside = static_cast<int64_t>(aside.size());
   now.queue_ms = queue_ms.load();
   now.stopped = closed;
   for (const auto& [channel, courier] : driven.couriers)
@@ -577,8 +724,9 @@ void Executor::Start() {
       }
       if (RunOnce()) continue;
       std::unique_lock lock(im.mutex);
-      if (im.stopping && im.inbox.empty()) return;
-      if (!im.inbox.empty()) continue;
+      im.stopping_now = im.stopping;
+      if (im.stopping && im.inbox.empty() && im.aside.empty()) return;
+      if (!im.inbox.empty() || (im.stopping && !im.aside.empty())) continue;
       im.sleeping = true;
       im.wake.wait_for(lock, std::chrono::milliseconds(kTickMs));
       im.sleeping = false;

@@ -28,7 +28,9 @@ struct ExecutorLimits {
   int64_t lag_ms = 1000;  // a channel whose oldest item is older takes no new sends
   int64_t lag_items = 100'000;
   int64_t lag_bytes = 256 << 20;
-  int64_t resend_ms = 1000;  // no progress for so long: the courier sends again
+  int64_t resend_ms = 1000;      // no progress for so long: the courier sends again
+  int64_t await_ms = 300;        // a command put aside for arrivals waits no longer
+  size_t await_commands = 1024;  // that wait so; above: BUSY
 };
 
 // How one channel that leaves this executor stands.
@@ -52,8 +54,9 @@ struct ExecutorReport {
   int64_t refused_busy = 0;
   int64_t reopens = 0;  // unknown outcomes survived
   int64_t queued = 0;
-  double queue_ms = 0;   // average queuing time of the last second: the overload signal
-  bool stopped = false;  // the store cannot be opened again; nothing is answered
+  int64_t put_aside = 0;  // of these, commands that wait for arrivals
+  double queue_ms = 0;    // average queuing time of the last second: the overload signal
+  bool stopped = false;   // the store cannot be opened again; nothing is answered
   std::vector<ChannelReport> channels;
 };
 
@@ -65,10 +68,11 @@ class Executor final : public cluster::CarrierEnd {
  public:
   using LogicFactory = std::function<std::unique_ptr<Logic>(model::ShardId)>;
 
-  // `store`, `carrier`, `outlet` and `clock` outlive the executor.
+  // `store`, `carrier`, `outlet` and `clock` outlive the executor. `elsewhere`: shards of other
+  // stores that these have channels from and to, both ways.
   Executor(std::string name, std::vector<model::ShardId> shards, storage::ShardStore& store,
            cluster::Carrier& carrier, Outlet& outlet, const base::Clock& clock,
-           ExecutorLimits limits);
+           ExecutorLimits limits, std::vector<model::ShardId> elsewhere = {});
   ~Executor() override;
 
   // Reads heads and marks and makes the logic of each shard. Fails where the store cannot be read
@@ -102,6 +106,9 @@ class Executor final : public cluster::CarrierEnd {
   // Shard time now, what clients make their request ids by: a step of the wall clock does not move
   // it. Any thread.
   int64_t time_ms() const;
+  // OpenPacket commands for this packet in the queue and in the batch under way. Counted where
+  // commands enter and leave, so there is nothing to release. Any thread, cheap.
+  int64_t opens_in_flight(model::PacketId packet) const;
   // Average queuing time of the last second, ms. Any thread, cheap.
   double queue_ms() const;
 

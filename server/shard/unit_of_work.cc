@@ -3,8 +3,7 @@
 namespace hongyan::shard {
 
 // A shard without money, and without anything that time asks for.
-void Logic::Suspend(UnitOfWork&, const model::Item&) {}
-void Logic::Resume(UnitOfWork&, const model::Item&) {}
+base::Result<void> Logic::Suspend(UnitOfWork&, int64_t) { return {}; }
 bool Logic::Due(int64_t) const { return false; }
 void Logic::ApplyDue(UnitOfWork&, size_t) {}
 

@@ -37,15 +37,15 @@ class UnitOfWork {
   // or UNAVAILABLE.
   virtual bool MayEmit(model::ShardId target, std::string* why) const = 0;
 
-  // Puts the command under way aside until this shard has applied all that the channels into it from
-  // shards of its own kind held when it was put aside, or 300 ms have passed; then it is applied once
-  // more, in its turn, with waited() true. Nothing may have been written or replied. For a send whose
-  // wallet waits for credits ("forced credit", MONEY section 5).
+  // Puts the command under way aside until this shard has applied all that the channels into it
+  // from shards of its own kind held when it was put aside, or 300 ms have passed; then it is
+  // applied once more, in its turn, with waited() true. Nothing may have been written or replied.
+  // For a send whose wallet waits for credits ("forced credit", MONEY section 5).
   virtual void AwaitArrivals() = 0;
   // The command was put aside before: do not do so again.
   virtual bool waited() const = 0;
-  // It was, for as long as that may last, and not all of it has come: the answer is FUNDS_PENDING then, a
-  // verdict (NO_FUNDS) only where all has.
+  // It was, for as long as that may last, and not all of it has come: the answer is FUNDS_PENDING
+  // then, a verdict (NO_FUNDS) only where all has.
   virtual bool arrivals_missing() const = 0;
 
   // Free disk is below the reserve: refuse what only adds.
@@ -108,13 +108,16 @@ class Logic {
   virtual base::Result<ItemOutcome> ApplyItem(UnitOfWork& work, const ItemPlace& place,
                                               const model::Item& item, size_t max_records) = 0;
 
-  // An item with money in it was parked: in the same commit its fen go to suspense (the channel counts
-  // it as taken). Resume: it is about to be applied again, or given up, and they leave suspense.
-  virtual void Suspend(UnitOfWork& work, const model::Item& item);
-  virtual void Resume(UnitOfWork& work, const model::Item& item);
+  // A channel counts money as taken that no item has brought home: in the same commit it goes to
+  // suspense. `fen` > 0: of an item that is parked, or of items that are given up. < 0: it leaves
+  // suspense, because the item is about to be applied again; or a source that lost its tail is
+  // accepted, and its money is here twice. An Error has changed nothing; then the item stays where
+  // it is.
+  virtual base::Result<void> Suspend(UnitOfWork& work, int64_t fen);
 
-  // What time asks for (expiry), bounded by about `max_records` records; the executor gives it at least
-  // an eighth of a batch's places while Due says that there is something. Nobody waits for an answer.
+  // What time asks for (expiry), bounded by about `max_records` records; the executor gives it at
+  // least an eighth of a batch's places while Due says that there is something. Nobody waits for an
+  // answer.
   virtual bool Due(int64_t time_ms) const;
   virtual void ApplyDue(UnitOfWork& work, size_t max_records);
 

@@ -42,6 +42,10 @@ struct OutboxRow {
   int64_t first = 0;
   int64_t last = 0;
   std::vector<std::string> items;  // encoded, shard/item_codec; items[i] has number first + i
+  // The money in them, beside what the items say themselves: a second witness. fen[i] is of
+  // items[i]; none at all = none carries any.
+  int64_t total_before_fen = 0;  // the channel's running total through first - 1
+  std::vector<int64_t> fen{};
 };
 
 // An item that could not be applied, kept whole.
@@ -54,6 +58,7 @@ struct ParkedItem {
   std::string why;   // for people
   std::string item;  // encoded
   int64_t position = 0;  // how far it was applied in slices: no further piece of it twice
+  int64_t fen = 0;   // the money it carries, booked to suspense meanwhile
 };
 
 // Heads, channels and parked items of all shards of the store. Reads: any thread. Others: the

@@ -11,8 +11,9 @@
 namespace hongyan::storage {
 
 // Wallets and what is remembered of them. Reads: any thread, see every commit that was published
-// before they began; Errors as in AccountStore. The others stage into a batch of the same store: shard
-// thread of the wallet's shard. Putting the same row twice in a batch costs one record: the last wins.
+// before they began; Errors as in AccountStore. The others stage into a batch of the same store:
+// shard thread of the wallet's shard. Putting the same row twice in a batch costs one record: the
+// last wins.
 class LedgerStore {
  public:
   virtual ~LedgerStore() = default;

@@ -9,9 +9,9 @@
 
 namespace hongyan::storage {
 
-// Packets, their claims and the order they expire in. `shard` is the packet's (MONEY section 1), part of
-// every key. Reads: any thread, as in LedgerStore. The others stage into a batch of the same store:
-// shard thread of the packet's shard.
+// Packets, their claims and the order they expire in. `shard` is the packet's (MONEY section 1),
+// part of every key. Reads: any thread, as in LedgerStore. The others stage into a batch of the
+// same store: shard thread of the packet's shard.
 class PacketStore {
  public:
   virtual ~PacketStore() = default;
@@ -19,12 +19,12 @@ class PacketStore {
   virtual base::Result<std::optional<model::Packet>> FindPacket(model::ShardId shard,
                                                                 model::PacketId packet) const = 0;
 
-  // A new packet: header, status and expiry key, together. An insert, never an upsert: a guard of the
-  // commit, or the caller's own FindPacket where the store has one writer.
+  // A new packet: header, status and expiry key, together. An insert, never an upsert: a guard of
+  // the commit, or the caller's own FindPacket where the store has one writer.
   virtual void InsertPacket(Batch& batch, model::ShardId shard, const model::Packet& packet) = 0;
 
-  // The row an open rewrites; many times in one batch cost one record. Erases the expiry key where the
-  // state is closed.
+  // The row an open rewrites; many times in one batch cost one record. Erases the expiry key where
+  // the state is closed.
   virtual void PutStatus(Batch& batch, model::ShardId shard, const model::PacketHeader& header,
                          const model::PacketStatus& status) = 0;
 
@@ -44,10 +44,11 @@ class PacketStore {
     auto operator<=>(const Expiry&) const = default;
   };
   // Expiry keys above `after` with expires_ms <= `until_ms`, in order. One seek.
-  virtual base::Result<std::vector<Expiry>> Due(model::ShardId shard, Expiry after, int64_t until_ms,
-                                                size_t limit) const = 0;
+  virtual base::Result<std::vector<Expiry>> Due(model::ShardId shard, Expiry after,
+                                                int64_t until_ms, size_t limit) const = 0;
 
-  // Packets by id, from the one after `after`: for the audit and the archive. Ids begin with their day.
+  // Packets by id, from the one after `after`: for the audit and the archive. Ids begin with their
+  // day.
   virtual base::Result<std::vector<model::Packet>> ListPackets(model::ShardId shard,
                                                                model::PacketId after,
                                                                size_t limit) const = 0;

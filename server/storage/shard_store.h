@@ -19,6 +19,7 @@ struct StoreIdentity {
   std::array<uint8_t, 16> id_key{};     // keys the hash from names to ids
   std::array<uint8_t, 32> token_key{};  // signs device tokens
   int shards = 0;
+  model::ShardId first_shard = 0;  // its shards are numbered from here
   std::array<model::ShardId, kSlots> slots{};  // slot -> shard
 };
 

@@ -11,7 +11,11 @@ OutboxRow MakeRow(int64_t first, int64_t last) {
   OutboxRow row;
   row.first = first;
   row.last = last;
-  for (int64_t n = first; n <= last; ++n) row.items.push_back("item " + std::to_string(n));
+  for (int64_t n = first; n <= last; ++n) {
+    row.items.push_back("item " + std::to_string(n));
+    if (first % 2 == 1) row.fen.push_back(n * 100);  // other rows carry no money
+  }
+  row.total_before_fen = first * 1'000'000;
   return row;
 }
 
@@ -28,7 +32,10 @@ std::vector<int64_t> Read(MessageStore& store, ChannelId channel, int64_t number
   const auto rows = store.channels().ReadOutbox(channel, number, max_items, max_bytes);
   REQUIRE(rows.ok());
   for (const OutboxRow& row : *rows) {
-    CHECK(row.items == MakeRow(row.first, row.last).items);
+    const OutboxRow wanted = MakeRow(row.first, row.last);
+    CHECK(row.items == wanted.items);
+    CHECK(row.fen == wanted.fen);
+    CHECK(row.total_before_fen == wanted.total_before_fen);
     lasts.push_back(row.last);
   }
   return lasts;
@@ -131,6 +138,7 @@ TEST_CASE_TEMPLATE("parked items are kept whole, listed by target, and can be ta
     item.position = -7;
     item.why = "waits for a slice";
     item.item = std::string("\0\1", 2);
+    item.fen = 700;
     return item;
   };
   Commit(adapter.store(), [&](Batch& batch) {
@@ -152,6 +160,7 @@ TEST_CASE_TEMPLATE("parked items are kept whole, listed by target, and can be ta
   CHECK(parked[0].parked_ms == 5);
   CHECK(parked[0].position == -7);
   CHECK(parked[0].why == "waits for a slice");
+  CHECK(parked[0].fen == 700);
   CHECK(parked[0].item == std::string("\0\1", 2));
   CHECK(channels.ListParked(2, 2)->size() == 2);
 

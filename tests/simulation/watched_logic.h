@@ -36,11 +36,8 @@ class WatchedLogic final : public shard::Logic {
     return outcome;
   }
 
-  void Suspend(shard::UnitOfWork& work, const model::Item& item) override {
-    logic_->Suspend(work, item);
-  }
-  void Resume(shard::UnitOfWork& work, const model::Item& item) override {
-    logic_->Resume(work, item);
+  base::Result<void> Suspend(shard::UnitOfWork& work, int64_t fen) override {
+    return logic_->Suspend(work, fen);
   }
   bool Due(int64_t time_ms) const override { return logic_->Due(time_ms); }
   void ApplyDue(shard::UnitOfWork& work, size_t max_records) override {

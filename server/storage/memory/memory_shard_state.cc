@@ -14,6 +14,7 @@ StoreIdentity SeededIdentity(uint64_t seed, int shards, model::ShardId first) {
   for (uint8_t& byte : identity.id_key) byte = static_cast<uint8_t>(random());
   for (uint8_t& byte : identity.token_key) byte = static_cast<uint8_t>(random());
   identity.shards = shards;
+  identity.first_shard = first;
   for (size_t slot = 0; slot < identity.slots.size(); ++slot) {
     identity.slots[slot] = static_cast<model::ShardId>(first + slot % static_cast<size_t>(shards));
   }

@@ -220,6 +220,8 @@ std::string EncodeOutboxRow(const OutboxRow& row) {
   store::v1::OutboxRowValue value;
   value.set_first(row.first);
   for (const std::string& item : row.items) value.add_items(item);
+  value.set_total_before_fen(row.total_before_fen);
+  for (const int64_t fen : row.fen) value.add_fen(fen);
   return value.SerializeAsString();
 }
 
@@ -228,10 +230,13 @@ bool DecodeOutboxRow(rocksdb::Slice value, int64_t last, OutboxRow* row) {
   if (!Parse(value, &parsed)) return false;
   if (parsed.items_size() == 0 || parsed.first() <= 0) return false;
   if (last - parsed.first() != parsed.items_size() - 1) return false;
+  if (parsed.fen_size() != 0 && parsed.fen_size() != parsed.items_size()) return false;
   row->first = parsed.first();
   row->last = last;
   row->items.reserve(static_cast<size_t>(parsed.items_size()));
   for (std::string& item : *parsed.mutable_items()) row->items.push_back(std::move(item));
+  row->total_before_fen = parsed.total_before_fen();
+  row->fen.assign(parsed.fen().begin(), parsed.fen().end());
   return true;
 }
 
@@ -243,6 +248,7 @@ std::string EncodeParked(const ParkedItem& item) {
   row.set_why(item.why);
   row.set_item(item.item);
   row.set_position(item.position);
+  row.set_fen(item.fen);
   return row.SerializeAsString();
 }
 
@@ -254,6 +260,7 @@ bool DecodeParked(rocksdb::Slice value, ParkedItem* item) {
   item->why = row.why();
   item->item = row.item();
   item->position = row.position();
+  item->fen = row.fen();
   return true;
 }
 
@@ -264,6 +271,7 @@ std::string EncodeIdentity(const StoreIdentity& identity) {
   file.set_id_key(identity.id_key.data(), identity.id_key.size());
   file.set_token_key(identity.token_key.data(), identity.token_key.size());
   file.set_shards(identity.shards);
+  file.set_first_shard(identity.first_shard);
   for (const model::ShardId shard : identity.slots) file.add_slots(shard);
   return file.SerializeAsString();
 }
@@ -277,8 +285,11 @@ bool DecodeIdentity(const std::string& bytes, StoreIdentity* identity) {
   if (!AssignArray(file.id_key(), &identity->id_key)) return false;
   if (!AssignArray(file.token_key(), &identity->token_key)) return false;
   if (file.slots_size() != kSlots || file.shards() <= 0 || file.shards() > kSlots) return false;
+  const int first = file.first_shard();
+  if (first < 0 || first + file.shards() > UINT16_MAX) return false;
+  identity->first_shard = static_cast<model::ShardId>(first);
   for (int slot = 0; slot < kSlots; ++slot) {
-    if (file.slots(slot) < 0 || file.slots(slot) >= file.shards()) return false;
+    if (file.slots(slot) < first || file.slots(slot) >= first + file.shards()) return false;
     identity->slots[static_cast<size_t>(slot)] = static_cast<model::ShardId>(file.slots(slot));
   }
   return file.generation() >= 0;

@@ -29,19 +29,39 @@ struct Wire final : cluster::Carrier {
 };
 
 ChannelItems Hello(uint64_t meeting, int64_t oldest, int64_t head) {
-  return {kChannel, meeting, kIncarnation, oldest, head, false, {}};
+  return {kChannel, meeting, kIncarnation, oldest, head, 0, 0, false, {}};
 }
 
 ChannelItems Items(uint64_t meeting, int64_t first, int64_t last) {
-  ChannelItems message{kChannel, meeting, kIncarnation, 1, last, false, {}};
+  ChannelItems message{kChannel, meeting, kIncarnation, 1, last, 0, 0, false, {}};
   for (int64_t n = first; n <= last; ++n) {
-    message.items.push_back({n, 1, std::make_shared<const model::Item>(model::DirectItem{}), {}});
+    message.items.push_back(
+        {n, 1, std::make_shared<const model::Item>(model::DirectItem{}), {}, 0});
   }
   return message;
 }
 
+// Items that carry 100 fen each; the source counts `total_fen` by the first.
+ChannelItems Money(uint64_t meeting, int64_t first, int64_t last, int64_t total_fen) {
+  ChannelItems message = Items(meeting, first, last);
+  for (auto& item : message.items) {
+    model::CreditItem credit;
+    credit.amount_fen = 100;
+    item.item = std::make_shared<const model::Item>(credit);
+    item.total_fen = total_fen;
+    total_fen += 100;
+  }
+  return message;
+}
+
+// Applies what adds up.
+void TakeMoney(Arrivals& target) {
+  while (target.has_next() && target.FenOf(target.next())) target.Advance(target.next());
+  target.Publish();
+}
+
 void ApplyAll(Arrivals& target) {
-  while (target.has_next()) target.Advance(target.next().number);
+  while (target.has_next()) target.Advance(target.next());
   target.Publish();
 }
 
@@ -52,7 +72,7 @@ struct Source {
       store.channels().PutOutbox(*batch, kChannel, {n, n, {"not an item"}});
     }
     CHECK(store.Commit(std::move(batch)) == storage::CommitOutcome::kCommitted);
-    CHECK(courier.Open(store.channels(), head, 5, now).ok());
+    CHECK(courier.Open(store.channels(), {head, 0}, 5, now).ok());
   }
   void Pump() { courier.Pump(store.channels(), wire, now); }
 
@@ -78,7 +98,7 @@ TEST_CASE("items are taken in order, doubled ones once, and a gap is asked for")
   std::vector<int64_t> applied;
   while (target.has_next()) {
     applied.push_back(target.next().number);
-    target.Advance(target.next().number);
+    target.Advance(target.next());
   }
   CHECK(applied == std::vector<int64_t>{1, 2, 3});
 }
@@ -111,11 +131,13 @@ TEST_CASE("a late hello of an old meeting is no reason to accept anything") {
   target.Take(Items(5, 1, 3));
   ApplyAll(target);
   target.Take(Hello(4, 1, 1));  // from when the head was 1: looks like a lost tail
-  CHECK_FALSE(target.Accept().ok());
+  CHECK_FALSE(target.Acceptable().ok());
   ChannelItems stopped = Hello(6, 1, 1);
   stopped.stopped = true;
   target.Take(stopped);
-  CHECK(target.Accept().ok());
+  const auto mark = target.Acceptable();
+  REQUIRE(mark.ok());
+  target.Accept(*mark);
   CHECK(target.mark().applied == 1);
 }
 
@@ -124,12 +146,12 @@ TEST_CASE("what a dropped batch had taken comes again, in order") {
   target.Open({});
   target.Take(Hello(5, 1, 0));
   target.Take(Items(5, 1, 4));
-  target.Advance(1);
-  target.Advance(2);
+  target.Advance(target.next());
+  target.Advance(target.next());
   target.Drop();
   CHECK(target.next().number == 1);
   CHECK(target.mark().applied == 0);
-  target.Advance(1);
+  target.Advance(target.next());
   CHECK(target.next().number == 2);
 }
 
@@ -140,7 +162,7 @@ TEST_CASE(
   source.Pump();
   REQUIRE(source.wire.items.size() == 1);
   CHECK(source.wire.items[0].items.empty());
-  source.courier.OnProgress({kChannel, 5, 0, 0, false}, source.now);
+  source.courier.OnProgress({kChannel, 5, 0, 0, 0, false, {}}, source.now);
   source.Pump();
   REQUIRE(source.wire.items.size() == 2);
   CHECK(source.wire.items[1].items.size() == 3);
@@ -149,11 +171,11 @@ TEST_CASE(
   source.now += 2 * kSecond;
   source.Pump();
   REQUIRE(source.wire.items.size() == 3);
-  source.courier.OnProgress({kChannel, 5, kIncarnation, 2, true}, source.now);
+  source.courier.OnProgress({kChannel, 5, kIncarnation, 2, 0, true, {}}, source.now);
   source.Pump();
   REQUIRE(source.wire.items.size() == 4);
   CHECK(source.wire.items[3].items.front().number == 3);
-  source.courier.OnProgress({kChannel, 5, kIncarnation, 3, false}, source.now);
+  source.courier.OnProgress({kChannel, 5, kIncarnation, 3, 0, false, {}}, source.now);
   source.now += 2 * kSecond;
   source.Pump();
   CHECK(source.wire.items.size() == 4);
@@ -164,7 +186,7 @@ TEST_CASE("ends that do not fit stop the channel, and the source says so") {
     Source source(3);
     const uint64_t incarnation = applied == 9 ? kIncarnation : kIncarnation + 1;
     source.Pump();
-    source.courier.OnProgress({kChannel, 5, incarnation, applied, false}, source.now);
+    source.courier.OnProgress({kChannel, 5, incarnation, applied, 0, false, {}}, source.now);
     CHECK_FALSE(source.courier.stopped().empty());
     std::string why;
     CHECK_FALSE(source.courier.MayEmit(source.now, &why));
@@ -250,8 +272,139 @@ TEST_CASE("an item that waits too long makes its source refuse more") {
   source.now += 2 * kSecond;
   CHECK_FALSE(source.courier.MayEmit(source.now, &why));
   source.Pump();
-  source.courier.OnProgress({kChannel, 5, kIncarnation, 1, false}, source.now);
+  source.courier.OnProgress({kChannel, 5, kIncarnation, 1, 0, false, {}}, source.now);
   CHECK(source.courier.MayEmit(source.now, &why));
+}
+
+TEST_CASE("the money of a channel is counted by both ends") {
+  Arrivals target(kChannel);
+  target.Open({});
+  target.Take(Hello(5, 1, 0));
+  target.Take(Money(5, 1, 3, 100));
+  CHECK(target.FenOf(target.next()) == 100);
+  TakeMoney(target);
+  CHECK(target.mark().total_fen == 300);
+  const auto told = target.TakeUntold();
+  REQUIRE(told.has_value());
+  CHECK(told->total_fen == 300);
+  CHECK(told->refused.empty());
+}
+
+TEST_CASE("an item whose money does not add up is not taken until the channel is accepted") {
+  Arrivals target(kChannel);
+  target.Open({});
+  target.Take(Hello(5, 1, 0));
+  target.Take(Money(5, 1, 2, 100));
+  target.Take(Money(5, 3, 4, 350));  // 50 fen that no item carried
+  CHECK_FALSE(target.Acceptable().ok());
+  TakeMoney(target);
+  CHECK(target.mark().applied == 2);
+  CHECK(target.mark().total_fen == 200);
+  CHECK_FALSE(target.has_next());
+  const auto told = target.TakeUntold();
+  REQUIRE(told.has_value());
+  CHECK(told->refused.find("200 fen were taken by item 2") != std::string::npos);
+  CHECK(told->refused.find("350") != std::string::npos);
+
+  // Nothing that the source sends again changes that.
+  target.Take(Hello(6, 1, 4));
+  target.Take(Money(6, 3, 4, 350));
+  CHECK_FALSE(target.has_next());
+
+  const auto mark = target.Acceptable();
+  REQUIRE(mark.ok());
+  CHECK(mark->applied == 2);
+  CHECK(mark->total_fen == 250);  // 50 go to suspense
+  target.Accept(*mark);
+  target.Publish();
+  target.Take(Hello(7, 1, 4));
+  target.Take(Money(7, 3, 4, 350));
+  TakeMoney(target);
+  CHECK(target.mark().applied == 4);
+  CHECK(target.mark().total_fen == 450);
+}
+
+TEST_CASE("a disagreement that a dropped batch had found is found again behind what came before") {
+  Arrivals target(kChannel);
+  target.Open({});
+  target.Take(Hello(5, 1, 0));
+  target.Take(Money(5, 1, 2, 100));
+  target.Take(Money(5, 3, 3, 350));
+  while (target.has_next() && target.FenOf(target.next())) target.Advance(target.next());
+  CHECK_FALSE(target.has_next());
+  target.Drop();
+  REQUIRE(target.has_next());
+  CHECK(target.next().number == 1);
+  TakeMoney(target);
+  CHECK(target.mark().total_fen == 200);
+  CHECK_FALSE(target.has_next());
+}
+
+TEST_CASE("an item that cannot be decoded carries what its source counts") {
+  Arrivals target(kChannel);
+  target.Open({});
+  target.Take(Hello(5, 1, 0));
+  ChannelItems broken = Money(5, 1, 3, 100);
+  broken.items[1].item = nullptr;
+  target.Take(broken);
+  target.Advance(target.next());
+  CHECK(target.FenOf(target.next()) == 100);
+  TakeMoney(target);
+  CHECK(target.mark().total_fen == 300);
+}
+
+TEST_CASE("a source whose target has taken other money than it gave is stopped, and says so") {
+  Source source(3);
+  source.Pump();
+  source.courier.OnProgress({kChannel, 5, kIncarnation, 3, 7, false, {}}, source.now);
+  CHECK(source.courier.stopped().find("has given 0 fen, the target has taken 7") !=
+        std::string::npos);
+  CHECK_FALSE(source.courier.met());
+
+  // The target's word for an item in the middle counts as well, also when the ends had met.
+  Source other(3);
+  other.Pump();
+  other.courier.OnProgress({kChannel, 5, 0, 0, 0, false, {}}, other.now);
+  other.Pump();
+  CHECK(other.courier.met());
+  other.courier.OnProgress({kChannel, 5, kIncarnation, 1, 0, false, "it does not add up"},
+                           other.now);
+  CHECK(other.courier.stopped() == "it does not add up");
+  other.now += 2 * kSecond;
+  other.Pump();
+  CHECK(other.wire.items.back().items.empty());
+  CHECK(other.wire.items.back().stopped);
+}
+
+TEST_CASE("a source that lost its tail is found out, however much it has given since") {
+  Source source(3);
+  for (int64_t number = 4; number <= 9; ++number) {
+    source.courier.Committed(
+        {{number, 1, std::make_shared<const model::Item>(model::DirectItem{}), {}, 0}}, 10,
+        source.now);
+  }
+  source.Pump();
+  source.courier.OnProgress({kChannel, 5, kIncarnation, 5, 0, false, {}}, source.now);
+  CHECK(source.courier.stopped().find("lost its tail") != std::string::npos);
+}
+
+TEST_CASE("what the outbox says of money travels with items that are read again") {
+  Source source(0);
+  auto batch = source.store.NewBatch();
+  source.store.channels().PutOutbox(*batch, kChannel, {1, 2, {"a", "b"}, 1000, {30, 40}});
+  source.store.channels().PutOutbox(*batch, kChannel, {3, 3, {"c"}, 1070, {}});
+  CHECK(source.store.Commit(std::move(batch)) == storage::CommitOutcome::kCommitted);
+  CHECK(source.courier.Open(source.store.channels(), {3, 1070}, 6, source.now).ok());
+  source.Pump();
+  CHECK(source.wire.items.back().total_fen == 1070);
+  CHECK(source.wire.items.back().oldest_total_fen == 1000);
+  source.courier.OnProgress({kChannel, 6, 0, 0, 0, false, {}}, source.now);
+  source.Pump();
+  const auto& items = source.wire.items.back().items;
+  REQUIRE(items.size() == 3);
+  CHECK(items[0].total_fen == 1030);
+  CHECK(items[1].total_fen == 1070);
+  CHECK(items[2].total_fen == 1070);
 }
 
 }  // namespace hongyan::shard
