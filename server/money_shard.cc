@@ -3,7 +3,6 @@
 #include <type_traits>
 
 #include "base/check.h"
-#include "base/log.h"
 #include "money/refusals.h"
 
 namespace hongyan {
@@ -15,10 +14,6 @@ struct Overloaded : Cases... {
 };
 
 using Outcome = base::Result<shard::ItemOutcome>;
-
-void NotBooked(const shard::UnitOfWork& work, const base::Error& error) {
-  LOG_ERROR("suspense_not_booked shard={} error=\"{}\"", work.shard(), error.text);
-}
 
 }  // namespace
 
@@ -61,15 +56,7 @@ Outcome MoneyShard::ApplyItem(shard::UnitOfWork& work, const shard::ItemPlace& p
       item);
 }
 
-void MoneyShard::Suspend(shard::UnitOfWork& work, const model::Item& item) {
-  if (auto booked = Hold(work, model::FenOf(item)); !booked) NotBooked(work, booked.error());
-}
-
-void MoneyShard::Resume(shard::UnitOfWork& work, const model::Item& item) {
-  if (auto booked = Hold(work, -model::FenOf(item)); !booked) NotBooked(work, booked.error());
-}
-
-base::Result<void> MoneyShard::Hold(shard::UnitOfWork& work, int64_t fen) {
+base::Result<void> MoneyShard::Suspend(shard::UnitOfWork& work, int64_t fen) {
   using money::Account;
   if (fen == 0) return {};
   if (fen > 0) return books_.Post(work, Account::kTransitIn, Account::kSuspense, fen);

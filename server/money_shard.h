@@ -36,9 +36,6 @@ class MoneyShard final : public shard::Logic {
   void AbandonWaiting(shard::UnitOfWork& work, const base::Error& error) override;
 
  private:
-  // `fen` > 0 goes to suspense, < 0 leaves it.
-  base::Result<void> Hold(shard::UnitOfWork& work, int64_t fen);
-
   money::BooksOfShard books_;
   money::Wallets wallets_;
   money::Packets packets_;
