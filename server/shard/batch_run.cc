@@ -239,7 +239,9 @@ bool BatchRun::Retry(const storage::ParkedItem& row, model::ConversationId* rele
     return false;
   }
   *released = outcome->conversation;
-  Unpark(row.channel, row.number);
+  store_.channels().Unpark(*batch_, row.channel, row.number);
+  parked_[{row.channel, row.number}] = std::nullopt;
+  --parked_change;
   return true;
 }
 

@@ -22,10 +22,22 @@ struct BodyBytes {
   }
   size_t operator()(const model::SetPassword& c) const { return c.password_hash.size(); }
   size_t operator()(const model::OpenSession& c) const { return c.device_class.size(); }
+  size_t operator()(const model::SendPacket& c) const { return c.terms.greeting.size(); }
+  size_t operator()(const model::MoveManyFunds& c) const {
+    size_t bytes = 0;
+    for (const auto& move : c.moves) {
+      bytes += sizeof(model::MoveFunds) + move.id.size() + move.reason.size();
+    }
+    return bytes;
+  }
   // All others are flat.
   size_t operator()(const model::SetDisabled&) const { return 0; }
   size_t operator()(const model::RevokeTokens&) const { return 0; }
   size_t operator()(const model::ConfirmCursor&) const { return 0; }
+  size_t operator()(const model::SetFrozen&) const { return 0; }
+  size_t operator()(const model::OpenPacket&) const { return 0; }
+  size_t operator()(const model::ReturnPacket&) const { return 0; }
+  size_t operator()(const model::MendPacket&) const { return 0; }
   size_t operator()(const model::RetryParked&) const { return 0; }
   size_t operator()(const model::AcceptChannel&) const { return 0; }
 };

@@ -62,7 +62,7 @@ TEST_CASE("an item that fails in the emitting commit is kept before those that f
   REQUIRE(carrier.items.size() == 1);
   executor.OnItems(carrier.items.front());
   executor.RunOnce();
-  executor.OnProgress({{0, 0}, carrier.items.front().meeting, 0, 0, false});
+  executor.OnProgress({{0, 0}, carrier.items.front().meeting, 0, 0, 0, false, {}});
   executor.RunOnce();
 
   model::Command command;

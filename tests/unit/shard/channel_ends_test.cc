@@ -199,19 +199,19 @@ TEST_CASE("ends that do not fit stop the channel, and the source says so") {
 TEST_CASE("too many items under way, or too many bytes of them, make the source refuse more") {
   Source source(0);
   source.Pump();
-  source.courier.OnProgress({kChannel, 5, 0, 0, false}, source.now);
+  source.courier.OnProgress({kChannel, 5, 0, 0, 0, false, {}}, source.now);
   source.limits.lag_items = 10;
   source.limits.lag_bytes = 1000;
   int64_t next = 1;
   const auto give = [&](int64_t count, size_t bytes) {
     std::vector<TravellingItem> items;
     for (; count > 0; --count) {
-      items.push_back({next++, 1, std::make_shared<const model::Item>(), {}, bytes});
+      items.push_back({next++, 1, std::make_shared<const model::Item>(), {}, 0, bytes});
     }
     source.courier.Committed(std::move(items), source.now);
   };
   const auto confirm = [&](int64_t number) {
-    source.courier.OnProgress({kChannel, 5, kIncarnation, number, false}, source.now);
+    source.courier.OnProgress({kChannel, 5, kIncarnation, number, 0, false, {}}, source.now);
   };
   std::string why;
   give(10, 1);
@@ -231,17 +231,18 @@ TEST_CASE("the window of a channel holds so many bytes, the rest stays in the ou
   Source source(0);
   source.limits.window_bytes = 100'000;
   source.Pump();
-  source.courier.OnProgress({kChannel, 5, 0, 0, false}, source.now);
+  source.courier.OnProgress({kChannel, 5, 0, 0, 0, false, {}}, source.now);
   // Each in a commit of its own, 30,000 bytes when encoded.
   model::CreateGroupItem large;
   large.group.id = model::GroupId(7);
   large.group.name = std::string(30'000, 'x');
   for (int64_t number = 1; number <= 20; ++number) {
     auto batch = source.store.NewBatch();
-    source.store.channels().PutOutbox(*batch, kChannel, {number, number, {EncodeItem(large)}});
+    source.store.channels().PutOutbox(*batch, kChannel,
+                                      {number, number, {EncodeItem(large)}, 0, {}});
     CHECK(source.store.Commit(std::move(batch)) == storage::CommitOutcome::kCommitted);
     source.courier.Committed(
-        {{number, 1, std::make_shared<const model::Item>(large), {}, EncodeItem(large).size()}},
+        {{number, 1, std::make_shared<const model::Item>(large), {}, 0, EncodeItem(large).size()}},
         source.now);
   }
   int64_t arrived = 0;
@@ -252,7 +253,7 @@ TEST_CASE("the window of a channel holds so many bytes, the rest stays in the ou
     const auto& items = source.wire.items.front().items;
     CHECK(items.size() <= 3);
     for (const auto& item : items) CHECK(item.number == ++arrived);
-    source.courier.OnProgress({kChannel, 5, kIncarnation, arrived, false}, source.now);
+    source.courier.OnProgress({kChannel, 5, kIncarnation, arrived, 0, false, {}}, source.now);
   }
 }
 
@@ -380,7 +381,7 @@ TEST_CASE("a source that lost its tail is found out, however much it has given s
   Source source(3);
   for (int64_t number = 4; number <= 9; ++number) {
     source.courier.Committed(
-        {{number, 1, std::make_shared<const model::Item>(model::DirectItem{}), {}, 0}}, 10,
+        {{number, 1, std::make_shared<const model::Item>(model::DirectItem{}), {}, 0, 10}},
         source.now);
   }
   source.Pump();
