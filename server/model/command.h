@@ -142,7 +142,8 @@ struct ReturnPacket {
   UserId user;
 };
 
-// Looks at a quarantined packet again: its rows must add up now, or its rest goes back to the sender.
+// Looks at a quarantined packet again: its rows must add up now, or its rest goes back to the
+// sender.
 struct MendPacket {
   enum class How : uint8_t { kRetry = 1, kReturn = 2 };
   PacketId packet;

@@ -47,7 +47,7 @@ enum class Reason : uint16_t {
   kSharesInvalid = 67,     // no shares, or not one where the kind has one
   kKindNotHere = 68,       // this kind of packet does not exist in this kind of conversation
   kGreetingInvalid = 69,
-  kNamedPersonInvalid = 70,  // nobody named where the kind needs one, oneself, or not in the conversation
+  kNamedPersonInvalid = 70,  // none where the kind needs one, oneself, or not in the conversation
   kNoFunds = 71,
   kWalletFrozen = 72,
   kFundsPending = 73,      // credits are on their way: try again after the hint

@@ -1,0 +1,194 @@
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "house.h"
+#include "tests/doctest_last.h"
+
+namespace hongyan::testing {
+namespace {
+
+using How = model::MendPacket::How;
+using model::PacketState;
+using model::Reason;
+
+constexpr int64_t kLifeMs = int64_t{24} * 3600 * 1000;
+
+model::PacketStatus& StatusOf(House& house, model::PacketId packet) {
+  return house.state->statuses.at({house.PacketShard(packet), packet});
+}
+
+}  // namespace
+
+// Rows as rot, a bug or a careless hand may leave them.
+TEST_CASE(
+    "a packet whose rows do not add up is quarantined by who touches it; everything else goes on") {
+  struct Row {
+    const char* what;
+    std::function<void(House&, model::PacketId)> rot;
+  };
+  const Row rows[] = {
+      {"failure 12: no shares left and money left",
+       [](House& h, model::PacketId p) { StatusOf(h, p).left = 0; }},
+      {"failure 12: shares left and no money left",
+       [](House& h, model::PacketId p) { StatusOf(h, p).left_fen = 0; }},
+      {"less money than shares", [](House& h, model::PacketId p) { StatusOf(h, p).left_fen = 1; }},
+      {"more money than it ever had",
+       [](House& h, model::PacketId p) { StatusOf(h, p).left_fen = 5'000; }},
+      {"negative", [](House& h, model::PacketId p) { StatusOf(h, p).left_fen = -100; }},
+      {"more shares than it ever had",
+       [](House& h, model::PacketId p) { StatusOf(h, p).left = 11; }},
+      {"the least integer",
+       [](House& h, model::PacketId p) { StatusOf(h, p).left_fen = INT64_MIN; }},
+      {"a refund, and open", [](House& h, model::PacketId p) { StatusOf(h, p).refund_fen = 7; }},
+      {"a secret nobody knows",
+       [](House& h, model::PacketId p) {
+         h.state->headers.at({h.PacketShard(p), p}).secret_number = 9;
+       }},
+      {"a cap below its shares",
+       [](House& h, model::PacketId p) {
+         h.state->headers.at({h.PacketShard(p), p}).terms.share_cap_fen = 3;
+       }},
+  };
+  for (const Row& row : rows) {
+    for (const bool by_sweep : {false, true}) {
+      CAPTURE(std::string(row.what));
+      CAPTURE(by_sweep);
+      House house;
+      const model::PacketId broken = house.Lucky("anna", 1'000, 10);
+      const model::PacketId sound = house.Lucky("bert", 1'000, 10);
+      CHECK(house.Open(broken, "early").ok());
+      row.rot(house, broken);
+      house.Restart();
+      if (by_sweep) {
+        house.Pass(kLifeMs);
+        CHECK(house.Packet(sound).status.state == PacketState::kExpired);
+        CHECK(house.Balance("bert") == 1'000);
+      } else {
+        CHECK(House::Why(house.Open(broken, "carl")) == Reason::kQuarantined);
+        CHECK(house.Open(sound, "carl").ok());
+      }
+      CHECK(house.Packet(broken).status.quarantined);
+      CHECK(house.counters.quarantined == 1);
+      // One clear code from then on, for whoever has no claim; nothing is written any more.
+      CHECK(House::Why(house.Open(broken, "dora")) == Reason::kQuarantined);
+      CHECK(house.records == 0);
+      CHECK(House::Why(house.Return(broken, "")) == Reason::kQuarantined);
+      CHECK(House::Opened(house.Open(broken, "early")).already);
+      CHECK(house.reader().Quarantined(house.PacketShard(broken), 10)->size() == 1);
+      // The books stay zero-sum; the audit names it.
+      const auto books = house.Books();
+      CHECK(books.sum() == 0);
+      const auto report = house.Audit();
+      CHECK(report.verdict == money::AuditReport::Verdict::kFinding);
+      CHECK(report.quarantined == 1);
+    }
+  }
+}
+
+TEST_CASE(
+    "failure 11: one bad packet in the sweep does not end it, nor is it swept again and again") {
+  House house;
+  std::vector<model::PacketId> packets;
+  for (int i = 0; i < 30; ++i) packets.push_back(house.Lucky("anna", 100, 2));
+  for (const size_t i : {size_t{0}, size_t{7}, size_t{29}})
+    StatusOf(house, packets[i]).left_fen = 1;
+  house.Restart();
+  house.clock.Advance(kLifeMs);
+  house.Sweep(12);
+  CHECK(house.Balance("anna") == 27 * 100);
+  CHECK(house.counters.quarantined == 3);
+  // After a restart the sweep begins before them, and passes them by.
+  const model::PacketId later = house.Lucky("bert", 100, 2);
+  house.Restart();
+  house.Pass(kLifeMs);
+  CHECK(house.Packet(later).status.state == PacketState::kExpired);
+  CHECK(house.counters.quarantined == 3);
+  CHECK(house.Balance("anna") == 27 * 100);
+}
+
+TEST_CASE("a packet that adds up again is let go, and its money is where it was") {
+  House house;
+  const model::PacketId packet = house.Lucky("anna", 1'000, 10);
+  CHECK(house.Open(packet, "bert").ok());
+  const model::PacketStatus was = StatusOf(house, packet);
+  StatusOf(house, packet).left = 0;
+  house.Restart();
+  CHECK(House::Why(house.Open(packet, "carl")) == Reason::kQuarantined);
+  CHECK(house.Books().suspense_fen == was.left_fen);
+  CHECK(House::Why(house.Mend(packet, How::kRetry)) == Reason::kQuarantined);  // not yet
+  CHECK(house.records == 0);
+  StatusOf(house, packet).left = was.left;  // mended by hand
+  SUBCASE("in time") {
+    CHECK(house.Mend(packet, How::kRetry).ok());
+    CHECK(house.Open(packet, "carl").ok());
+  }
+  SUBCASE("after its end: it is closed at once") {
+    house.Pass(kLifeMs);
+    CHECK(house.Mend(packet, How::kRetry).ok());
+    CHECK(house.Packet(packet).status.state == PacketState::kExpired);
+    CHECK(house.Balance("anna") == was.left_fen);
+  }
+  CHECK(house.Books().suspense_fen == 0);
+  CHECK(house.Audit().verdict == money::AuditReport::Verdict::kProven);
+  CHECK_FALSE(house.Mend(packet, How::kRetry).ok());
+}
+
+TEST_CASE("returning a quarantined packet gives back what its rows agree on, and never more") {
+  House house;
+  const model::PacketId packet = house.Lucky("anna", 1'000, 10);
+  const int64_t taken = House::Opened(house.Open(packet, "bert")).amount_fen;
+  SUBCASE("the state row says more than the claims leave") {
+    StatusOf(house, packet).left_fen = 1'000;
+    StatusOf(house, packet).left = 11;
+    house.Restart();
+    CHECK(House::Why(house.Open(packet, "carl")) == Reason::kQuarantined);
+    CHECK(house.Mend(packet, How::kReturn).ok());
+    CHECK(house.Balance("anna") == 1'000 - taken);
+    CHECK(house.Packet(packet).status.quarantined);  // the rest is still unexplained
+    CHECK(house.Packet(packet).status.held_fen == taken);
+    CHECK(house.Books().suspense_fen == taken);
+    CHECK_FALSE(house.Mend(packet, How::kReturn).ok());
+  }
+  SUBCASE("only the count of shares is wrong") {
+    StatusOf(house, packet).left = 0;
+    house.Restart();
+    CHECK(House::Why(house.Open(packet, "carl")) == Reason::kQuarantined);
+    CHECK(house.Mend(packet, How::kReturn).ok());
+    CHECK(house.Balance("anna") == 1'000 - taken);
+    CHECK_FALSE(house.Packet(packet).status.quarantined);
+    CHECK(house.Books().suspense_fen == 0);
+  }
+  CHECK(house.Packet(packet).status.state == PacketState::kReturned);
+  CHECK(house.returned.back().reason == model::ReturnReason::kByAdmin);
+  CHECK(house.Books().sum() == 0);
+  house.Pass(kLifeMs);
+  CHECK(house.Balance("anna") == 1'000 - taken);  // no second refund
+}
+
+TEST_CASE("what is not in quarantine is not mended") {
+  House house;
+  const model::PacketId packet = house.Lucky("anna", 100, 2);
+  for (const How how : {How::kRetry, How::kReturn}) {
+    CHECK_FALSE(house.Mend(packet, how).ok());
+    CHECK(house.records == 0);
+  }
+}
+
+TEST_CASE("an announced packet in quarantine is open when it is let go") {
+  House house;
+  house.conversation = House::Conversation::kSilent;
+  const model::PacketId packet = house.Lucky("anna", 100, 2);
+  StatusOf(house, packet).left = 1;
+  house.Restart();
+  house.Verdict(packet, false);  // a refusal would close it: it is quarantined instead
+  house.Run();
+  CHECK(house.Packet(packet).status.quarantined);
+  house.Verdict(packet, true);
+  house.Run();
+  StatusOf(house, packet).left = 2;
+  CHECK(house.Mend(packet, How::kRetry).ok());
+  CHECK(house.Open(packet, "bert").ok());
+}
+
+}  // namespace hongyan::testing

@@ -1,0 +1,120 @@
+#include "money/reader.h"
+
+#include <string>
+
+#include "house.h"
+#include "tests/doctest_last.h"
+
+namespace hongyan::testing {
+namespace {
+
+using model::PacketKind;
+using model::Reason;
+using Side = money::Reader::Side;
+
+template <class T>
+Reason WhyOf(const base::Result<T>& result) {
+  return result ? Reason::kNone : static_cast<Reason>(result.error().reason);
+}
+
+}  // namespace
+
+TEST_CASE("who may see a packet: its sender, who has a claim, and members; nobody else") {
+  House house;
+  const model::PacketId packet = house.Lucky("anna", 100, 3);
+  CHECK(house.Open(packet, "bert").ok());
+  const auto show = [&](const char* who, bool member) {
+    return house.reader().Show(packet, house.User(who), member, 0, 100);
+  };
+  CHECK(WhyOf(show("carl", false)) == Reason::kNotEligible);
+  CHECK(show("carl", true).ok());
+  CHECK_FALSE(show("carl", true)->own.has_value());
+  CHECK(show("anna", false).ok());  // left the group meanwhile
+  CHECK(show("bert", false).ok());
+  CHECK(show("bert", false)->own->amount_fen == house.Balance("bert"));
+  CHECK(WhyOf(house.reader().Show(model::PacketId(9), house.User("anna"), true, 0, 9)) ==
+        Reason::kNoSuchPacket);
+}
+
+TEST_CASE("claims are paged by ordinal") {
+  House house;
+  const model::PacketId packet = house.Lucky("anna", 1'000, 12);
+  for (int i = 0; i < 10; ++i) CHECK(house.Open(packet, "u" + std::to_string(i)).ok());
+  int32_t after = 0;
+  int pages = 0;
+  for (;; ++pages) {
+    auto page = house.reader().Show(packet, house.User("anna"), false, after, 4);
+    REQUIRE(page.ok());
+    for (const auto& claim : page->claims) CHECK(claim.ordinal == ++after);
+    if (!page->more) break;
+  }
+  CHECK(after == 10);
+  CHECK(pages == 2);
+}
+
+TEST_CASE("statements are paged, newest first, to the first row") {
+  House house;
+  for (int i = 1; i <= 25; ++i) CHECK(house.Deposit("anna", i).ok());
+  int64_t before = 0;
+  int64_t expected = 25;
+  for (;;) {
+    auto page = house.reader().Statement(house.User("anna"), before, 10);
+    REQUIRE(page.ok());
+    for (const auto& row : page->rows) CHECK(row.account_seq == expected--);
+    if (page->next_before == 0) break;
+    before = page->next_before;
+  }
+  CHECK(expected == 0);
+  CHECK(house.reader().Statement(house.User("nobody"), 0, 10)->rows.empty());
+  CHECK(house.reader().FindWallet(house.User("nobody"))->balance_fen == 0);
+}
+
+TEST_CASE("the history of what one sent holds refunds, that of what one received only shares") {
+  House house;
+  CHECK(house.Deposit("anna", 1'000).ok());
+  for (int i = 0; i < 5; ++i) {
+    const auto packet = House::Packet(house.Send(house.Terms(PacketKind::kLucky, "anna", 100, 2)));
+    CHECK(house.Open(packet, "anna").ok());
+    CHECK(house.Open(packet, "bert").ok());
+  }
+  CHECK(house.Send(house.Terms(PacketKind::kLucky, "anna", 10, 2)).ok());
+  house.Pass(int64_t{24} * 3600 * 1000);
+  const auto all = [&](const char* who, Side side, size_t limit) {
+    std::vector<model::StatementRow> rows;
+    for (int64_t before = 0;;) {
+      auto page = house.reader().History(house.User(who), side, before, limit);
+      REQUIRE(page.ok());
+      for (auto& row : page->rows) rows.push_back(row);
+      if (page->next_before == 0) return rows;
+      before = page->next_before;
+    }
+  };
+  for (const size_t limit : {size_t{1}, size_t{2}, size_t{3}, size_t{200}}) {
+    CHECK(all("anna", Side::kSent, limit).size() == 7);
+    CHECK(all("anna", Side::kReceived, limit).size() == 5);
+    CHECK(all("bert", Side::kReceived, limit).size() == 5);
+    CHECK(all("bert", Side::kSent, limit).empty());
+  }
+  CHECK(all("anna", Side::kSent, 3).front().kind == model::StatementKind::kRefund);
+  CHECK(all("bert", Side::kReceived, 3).front().peer == house.User("anna"));
+  const auto wallet = house.reader().FindWallet(house.User("anna"));
+  CHECK(wallet->years.at(2026).sent_count == 6);
+  CHECK(wallet->years.at(2026).sent_fen == 510);
+  CHECK(wallet->years.at(2026).returned_fen == 10);
+  CHECK(wallet->years.at(2026).received_count == 5);
+}
+
+TEST_CASE("a send nobody knows is not found; what is known says where it is") {
+  House house;
+  CHECK(house.Deposit("anna", 100).ok());
+  const auto terms = house.Terms(PacketKind::kLucky, "anna", 100, 2);
+  const auto unknown = house.reader().FindSend(house.User("anna"), terms.request_id);
+  CHECK(unknown.error().code == base::Code::kNotFound);
+  CHECK(house.Send(terms).ok());
+  CHECK(house.reader().FindSend(house.User("anna"), terms.request_id)->state ==
+        money::Reader::SendState::kSent);
+  // Somebody else's request id is somebody else's.
+  CHECK_FALSE(house.reader().FindSend(house.User("bert"), terms.request_id).ok());
+}
+
+}  // namespace hongyan::testing
