@@ -77,7 +77,7 @@ void Board::Post(Stripe& stripe, const Posted& posted, size_t max_weight) {
     shown.header = posted.header;
     shown.claims = *posted.claims;
     shown.place = stripe.order.insert(stripe.order.end(), id);
-    stripe.weight += 1 + shown.claims.size();
+    stripe.weight += kPacketWeight + shown.claims.size();
   } else {
     for (const model::Claim& claim : *posted.new_claims) {
       if (shown.claims.insert_or_assign(claim.user, claim).second) ++stripe.weight;
@@ -87,7 +87,7 @@ void Board::Post(Stripe& stripe, const Posted& posted, size_t max_weight) {
   shown.status = posted.status;
   while (stripe.weight > max_weight && stripe.order.size() > 1) {
     const auto oldest = stripe.packets.find(stripe.order.front());
-    stripe.weight -= 1 + oldest->second.claims.size();
+    stripe.weight -= kPacketWeight + oldest->second.claims.size();
     stripe.packets.erase(oldest);
     stripe.order.pop_front();
   }

@@ -17,6 +17,9 @@
 
 namespace hongyan::money {
 
+// What a packet weighs in memory, measured in claims.
+constexpr size_t kPacketWeight = 8;
+
 using Claims = absl::flat_hash_map<model::UserId, model::Claim>;
 
 // What a shard has committed of one packet, for the call only.
@@ -29,8 +32,8 @@ struct Posted {
 
 // The packets that shards have touched lately, as committed, with who has claimed what: where a
 // grab is answered on a loop thread, without the store and without the shard. Reserves nothing.
-// Bounded by weight (a packet, or a claim, weighs one); what is not here is asked of the shard. Any
-// thread.
+// Bounded by weight (kPacketWeight for a packet, one for a claim); what is not here is asked of the
+// shard. Any thread.
 class Board {
  public:
   explicit Board(size_t max_weight = 4'000'000);
@@ -75,7 +78,7 @@ class Board {
     std::list<model::PacketId>::iterator place;
     // Every share taken is in `claims`: then who is not there has none.
     bool whole() const {
-      return static_cast<int64_t>(claims.size()) == header->terms.shares - status.left;
+      return static_cast<int64_t>(claims.size()) == int64_t{header->terms.shares} - status.left;
     }
   };
   struct Stripe {

@@ -20,7 +20,7 @@ base::Result<LivePacket*> LivePackets::Find(model::PacketId packet) {
   auto live = std::make_unique<LivePacket>();
   live->header = std::make_shared<const model::PacketHeader>(std::move((*read)->header));
   live->status = live->committed = (*read)->status;
-  ++weight_;
+  weight_ += kPacketWeight;
   order_.push_back(packet);
   return packets_.emplace(packet, std::move(live)).first->second.get();
 }
@@ -57,7 +57,7 @@ base::Result<std::vector<model::Claim>> LivePackets::AllClaims(LivePacket& packe
 void LivePackets::Reload(model::PacketId packet) {
   const auto held = packets_.find(packet);
   if (held == packets_.end() || held->second->touched) return;
-  weight_ -= 1 + held->second->claims.size();
+  weight_ -= kPacketWeight + held->second->claims.size();
   packets_.erase(held);
 }
 
@@ -71,7 +71,7 @@ LivePacket& LivePackets::Insert(shard::UnitOfWork& work, model::Packet packet) {
   live->fresh = true;
   LivePacket& kept = *packets_.emplace(id, std::move(live)).first->second;
   Touch(kept);
-  ++weight_;
+  weight_ += kPacketWeight;
   order_.push_back(id);
   return kept;
 }
@@ -110,7 +110,7 @@ void LivePackets::MakeRoom() {
       order_.push_back(id);
       continue;
     }
-    weight_ -= 1 + packet.claims.size();
+    weight_ -= kPacketWeight + packet.claims.size();
     packets_.erase(held);
   }
 }
@@ -142,7 +142,7 @@ void LivePackets::Drop() {
     packet.touched = false;
     if (!packet.fresh) continue;
     packets_.erase(id);
-    --weight_;
+    weight_ -= kPacketWeight;
   }
   touched_.clear();
 }

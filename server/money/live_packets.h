@@ -39,7 +39,7 @@ struct LivePacket {
 // (which the store's filters answer). Shard thread.
 class LivePackets {
  public:
-  // `store` outlives it. `capacity`: packets and claims held.
+  // `store` outlives it. `capacity`: what may be held, by weight (see Board).
   LivePackets(model::ShardId shard, storage::PacketStore& store, size_t capacity);
 
   // nullptr = there is none. The pointer is valid until the next Find, Insert, Publish or Drop.
@@ -61,6 +61,8 @@ class LivePackets {
   void Publish(Board& board);
   void Drop();
   void Forget();
+
+  size_t held() const { return packets_.size(); }
 
  private:
   void Touch(LivePacket& packet);

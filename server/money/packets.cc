@@ -16,7 +16,7 @@ using model::PacketState;
 using model::Reason;
 using Outcome = base::Result<shard::ItemOutcome>;
 
-constexpr size_t kHeld = 1'000'000;  // packets and claims known without the store
+constexpr size_t kHeld = 2'000'000;  // by weight: what is known without the store
 
 // The same send: whoever sent it, under the same name, meaning the same.
 bool SameSend(const model::PacketTerms& a, const model::PacketTerms& b) {
