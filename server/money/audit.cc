@@ -63,7 +63,7 @@ class Auditor {
   void ReadAll() {
     const auto shards = static_cast<ShardId>(store_.identity().shards);
     for (ShardId i = 0; i < shards; ++i) {
-      const auto shard = static_cast<ShardId>(model::kFirstMoneyShard + i);
+      const auto shard = static_cast<ShardId>(store_.identity().first_shard + i);
       ShardSums sums;
       ReadWallets(shard, sums);
       ReadPackets(shard, sums);
@@ -282,12 +282,16 @@ class Auditor {
         ++report_.parked;
         Find("parked", where, row.why);
       }
+      sums.parked.Add(row.fen);
       auto item = shard::DecodeItem(row.item);
       if (!item) {
         Unread("parked " + where, item.error());
         continue;
       }
-      sums.parked.Add(model::FenOf(*item));
+      if (model::FenOf(*item) != row.fen) {
+        Find("item_fen", where,
+             "it carries " + Fen(model::FenOf(*item)) + ", its row says " + Fen(row.fen));
+      }
       ReadItem(*item);
     }
   }
@@ -298,7 +302,8 @@ class Auditor {
     if (!own) return Unread("head of " + Shard(shard), own.error());
     for (const auto& [target, emitted] : own->emitted) sums.given.Add(emitted.total_fen);
     for (ShardId i = 0; i < shards; ++i) {
-      const model::ChannelId channel{static_cast<ShardId>(model::kFirstMoneyShard + i), shard};
+      const model::ChannelId channel{static_cast<ShardId>(store_.identity().first_shard + i),
+                                     shard};
       auto head = snapshot_->channels().ReadHead(channel.source);
       if (!head) return Unread("head of " + Shard(channel.source), head.error());
       auto mark = snapshot_->channels().ReadMark(channel);
@@ -333,7 +338,12 @@ class Auditor {
             continue;
           }
           if (!closer_) ++report_.items_in_flight;
-          fen.Add(model::FenOf(*item));
+          const int64_t said = i < row.fen.size() ? row.fen[i] : 0;
+          if (model::FenOf(*item) != said) {
+            Find("item_fen", name + " item=" + std::to_string(number),
+                 "it carries " + Fen(model::FenOf(*item)) + ", its row says " + Fen(said));
+          }
+          fen.Add(said);
           ReadItem(*item);
         }
       }
