@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "money/refusals.h"
@@ -26,6 +27,10 @@ void Wallets::Move(shard::UnitOfWork& work, const model::ReplyTo& to,
 // Some withdrawal of these would be refused for want of funds: credits on their way may help.
 bool Wallets::LacksFunds(const model::MoveManyFunds& moves) {
   absl::flat_hash_map<model::UserId, int64_t> balances;
+  const bool withdraws =
+      std::any_of(moves.moves.begin(), moves.moves.end(),
+                  [](const model::MoveFunds& move) { return move.amount_fen < 0; });
+  if (!withdraws) return false;
   for (const model::MoveFunds& move : moves.moves) {
     if (!CheckMove(move)) continue;
     auto known = FindMove({move.user, move.id});

@@ -58,7 +58,7 @@ base::Result<Reader::Detail> Reader::Show(model::PacketId packet, int32_t after_
   limit = std::clamp<size_t>(limit, 1, kMaxPage);
   for (const model::Claim& claim : *claims) {
     // Claims made after the state was read belong to the next reading.
-    if (claim.ordinal > header.terms.shares - status.left) continue;
+    if (claim.ordinal > int64_t{header.terms.shares} - status.left) continue;
     if (done && header.terms.kind == model::PacketKind::kLucky &&
         claim.ordinal == status.best_ordinal) {
       detail.best_luck = claim.user;
