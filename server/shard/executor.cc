@@ -5,7 +5,6 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
-#include <iterator>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -17,6 +16,7 @@
 #include "model/reason.h"
 #include "shard/batch_run.h"
 #include "shard/command_bytes.h"
+#include "shard/put_aside.h"
 #include "shard/shard_time.h"
 
 namespace hongyan::shard {
@@ -64,14 +64,6 @@ struct Executor::Impl {
     size_t records = 0;
     size_t bytes = 0;
   };
-  // A command put aside: until its channels are applied so far, or until then.
-  struct PutAside {
-    size_t place = 0;  // among the commands its batch took
-    model::Command command;
-    std::vector<std::pair<storage::ChannelId, int64_t>> needs;
-    int64_t until_ns = 0;
-  };
-
   base::Result<void> ReadStore();
   void TakeInbox();
   bool ItemsWaiting() const;
@@ -80,11 +72,8 @@ struct Executor::Impl {
   void FillCommands(BatchRun& run, std::vector<model::Command>& taken, Room room);
   void FillItems(BatchRun& run, Room room);
   void FillDue(BatchRun& run);
+  void ApplyFirst(BatchRun& run, const std::vector<model::Command>& taken);
   void TakeUpAgain(BatchRun& run, std::vector<model::Command>& taken, Room room);
-  bool Complete(const PutAside& aside) const;
-  bool ReadyAside() const;
-  void SetAside(BatchRun& run, const std::vector<model::Command>& taken);
-  void KeepAside(std::vector<model::Command>* taken);
   void Finish(BatchRun& run, std::vector<model::Command> taken);
   void Answer(BatchRun& run);
   void Refuse(const std::vector<model::Command>& taken, const base::Error& error);
@@ -125,8 +114,7 @@ struct Executor::Impl {
   ShardTime time;
   DrivenShards driven;
   std::deque<model::Command> queue;
-  std::deque<PutAside> aside;
-  std::vector<PutAside> aside_now;  // by the batch under way, which still has the commands
+  PutAside aside{driven, limits};
   storage::ChannelId
       next_channel;  // fairness among channels: the next batch starts after the last served
   uint64_t next_meeting = 1;
@@ -319,75 +307,30 @@ void Executor::Impl::FillCommands(BatchRun& run, std::vector<model::Command>& ta
     taken.push_back(std::move(queue.front()));
     queue.pop_front();
     NoteQueueTime(taken.back(), now_ns);
-    if (!run.Apply(taken.back(), BatchRun::Turn::kFirst)) SetAside(run, taken);
+    ApplyFirst(run, taken);
     ++counts.commands;
   }
 }
 
-// All that the sources of its kind had given into its shard when it was put aside is applied.
-bool Executor::Impl::Complete(const PutAside& waiting) const {
-  return std::all_of(waiting.needs.begin(), waiting.needs.end(), [this](const auto& need) {
-    return driven.arrivals.at(need.first).mark().applied >= need.second;
-  });
-}
-
-bool Executor::Impl::ReadyAside() const {
-  const int64_t now_ns = clock.BootNs();
-  return std::any_of(aside.begin(), aside.end(), [this, now_ns](const PutAside& waiting) {
-    return stopping_now || now_ns >= waiting.until_ns || Complete(waiting);
-  });
-}
-
 void Executor::Impl::TakeUpAgain(BatchRun& run, std::vector<model::Command>& taken, Room room) {
   const int64_t now_ns = clock.BootNs();
-  for (auto it = aside.begin(); it != aside.end() && !full(run, room);) {
-    const bool complete = Complete(*it);
-    if (!complete && now_ns < it->until_ns && !stopping_now) {
-      ++it;
-      continue;
-    }
-    taken.push_back(std::move(it->command));
-    it = aside.erase(it);
-    run.Apply(taken.back(), complete ? BatchRun::Turn::kComplete : BatchRun::Turn::kImpatient);
+  while (!full(run, room)) {
+    auto ready = aside.TakeReady(now_ns, stopping_now);
+    if (!ready) return;
+    taken.push_back(std::move(ready->command));
+    run.Apply(taken.back(),
+              ready->complete ? BatchRun::Turn::kComplete : BatchRun::Turn::kImpatient);
   }
 }
 
-// The last one taken. It leaves those that the batch answers once the batch has ended well
-// (KeepAside); until then it is one of them, to be run again or refused like the others.
-void Executor::Impl::SetAside(BatchRun& run, const std::vector<model::Command>& taken) {
-  const model::Command& command = taken.back();
-  if (aside.size() + aside_now.size() >= limits.await_commands) {
-    run.replies.push_back(
-        {command.reply_to,
-         model::Refuse(base::Code::kResourceExhausted, model::Reason::kBusy,
-                       "the server is busy; send the same request again after a moment", 100)});
-    return;
-  }
-  PutAside waiting{taken.size() - 1, {}, {}, clock.BootNs() + limits.await_ms * kNsPerMs};
-  for (const auto& [channel, arrivals] : driven.arrivals) {
-    if (channel.target != command.shard ||
-        model::IsMoneyShard(channel.source) != model::IsMoneyShard(command.shard)) {
-      continue;
-    }
-    const auto source = driven.shards.find(channel.source);
-    int64_t head = arrivals.seen_head();
-    if (source != driven.shards.end()) {
-      const auto emitted = source->second.next_head.emitted.find(channel.target);
-      head = emitted == source->second.next_head.emitted.end() ? 0 : emitted->second.number;
-    }
-    if (arrivals.mark().applied < head) waiting.needs.emplace_back(channel, head);
-  }
-  aside_now.push_back(std::move(waiting));
-}
-
-// The batch has ended well: what it put aside waits, and is no longer among those it answered.
-void Executor::Impl::KeepAside(std::vector<model::Command>* taken) {
-  for (auto it = aside_now.rbegin(); it != aside_now.rend(); ++it) {
-    it->command = std::move((*taken)[it->place]);
-    taken->erase(taken->begin() + static_cast<ptrdiff_t>(it->place));
-  }
-  std::move(aside_now.begin(), aside_now.end(), std::back_inserter(aside));
-  aside_now.clear();
+// A command comes for the first time.
+void Executor::Impl::ApplyFirst(BatchRun& run, const std::vector<model::Command>& taken) {
+  if (run.Apply(taken.back(), BatchRun::Turn::kFirst)) return;
+  if (aside.Note(taken, clock.BootNs())) return;
+  run.replies.push_back(
+      {taken.back().reply_to,
+       model::Refuse(base::Code::kResourceExhausted, model::Reason::kBusy,
+                     "the server is busy; send the same request again after a moment", 100)});
 }
 
 void Executor::Impl::FillItems(BatchRun& run, Room room) {
@@ -446,8 +389,7 @@ bool Executor::RunOnce() {
       std::vector<model::Command> taken(std::make_move_iterator(me.queue.begin()),
                                         std::make_move_iterator(me.queue.end()));
       me.queue.clear();
-      for (auto& waiting : me.aside) taken.push_back(std::move(waiting.command));
-      me.aside.clear();
+      for (auto& command : me.aside.TakeAll()) taken.push_back(std::move(command));
       me.Refuse(taken,
                 StoreStopped("the store is closed after a failed write; see the server's log"));
       return false;
@@ -458,7 +400,8 @@ bool Executor::RunOnce() {
   }
   me.TakeInbox();
   const int64_t time_ms = me.time.NowMs();
-  if (me.queue.empty() && !me.ItemsWaiting() && !me.ReadyAside() && !me.SomethingDue(time_ms)) {
+  if (me.queue.empty() && !me.ItemsWaiting() &&
+      !me.aside.HasReady(me.clock.BootNs(), me.stopping_now) && !me.SomethingDue(time_ms)) {
     me.PumpAll();
     return false;
   }
@@ -477,7 +420,7 @@ void Executor::Impl::Finish(BatchRun& run, std::vector<model::Command> taken) {
     // Refusals and repeats only: nothing to make durable, so nothing to wait for.
     run.Committed();
     Answer(run);
-    KeepAside(&taken);
+    aside.Keep(&taken);
     Left(taken);
     return;
   }
@@ -487,18 +430,18 @@ void Executor::Impl::Finish(BatchRun& run, std::vector<model::Command> taken) {
     case CommitOutcome::kCommitted:
       run.Committed();
       Answer(run);
-      KeepAside(&taken);
+      aside.Keep(&taken);
       break;
     case CommitOutcome::kRejected:
       run.Dropped();
-      aside_now.clear();
+      aside.Drop();
       LOG_WARN("batch_rejected executor={} commands={}", name, taken.size());
       OneByOne(std::move(taken));
       return;
     case CommitOutcome::kGuardFired:
       // Our memory is wrong, not the commands: read again, then run them again.
       run.Dropped();
-      aside_now.clear();
+      aside.Drop();
       LOG_ERROR("guard_fired executor={} commands={}", name, taken.size());
       if (auto read = ReadStore()) {
         ForgetAll();
@@ -567,18 +510,18 @@ void Executor::Impl::OneByOne(std::vector<model::Command> taken) {
       continue;
     }
     BatchRun run(driven, store, limits, time.NowMs(), clock.BootNs());
-    if (!run.Apply(one.front(), BatchRun::Turn::kFirst)) SetAside(run, one);
+    ApplyFirst(run, one);
     const bool writes = run.writes();
     const CommitOutcome outcome = writes ? store.Commit(run.Seal()) : CommitOutcome::kCommitted;
     if (outcome == CommitOutcome::kCommitted) {
       run.Committed();
       Answer(run);
-      KeepAside(&one);
+      aside.Keep(&one);
     } else if (outcome == CommitOutcome::kUnknown) {
       Recover(run, one);
     } else {
       run.Dropped();
-      aside_now.clear();
+      aside.Drop();
       Refuse(one,
              base::Error(base::Code::kInternal, "the store refused this request; see the log"));
       continue;
@@ -592,7 +535,7 @@ void Executor::Impl::OneByOne(std::vector<model::Command> taken) {
 void Executor::Impl::Recover(BatchRun& run, const std::vector<model::Command>& taken) {
   ++counts.reopens;
   const auto numbers = run.batch_numbers();
-  aside_now.clear();  // answered with the rest
+  aside.Drop();  // answered with the rest
   auto replies = std::move(run.replies);
   run.replies.clear();
   run.Dropped();
