@@ -1,6 +1,7 @@
 #include <random>
 
 #include "storage/rocksdb/hot_rows.h"
+#include "storage/rocksdb/money_rows.h"
 #include "storage/rocksdb/rows.h"
 #include "tests/doctest_last.h"
 
@@ -49,6 +50,25 @@ void DecodeAll(const std::string& bytes) {
   OutboxRow outbox;
   ParkedItem parked;
   StoreIdentity identity;
+  MoneyIdentity money;
+  model::Wallet wallet;
+  model::StatementRow statement;
+  model::SendOutcome send;
+  model::MoveOutcome move;
+  model::Books books;
+  model::PacketHeader header;
+  model::PacketStatus status;
+  model::Claim claim;
+  (void)DecodeWallet(bytes, &wallet);
+  (void)DecodeStatement(bytes, &statement);
+  (void)DecodeSend(bytes, &send);
+  (void)DecodeMove(bytes, &move);
+  (void)DecodeBooks(bytes, &books);
+  (void)DecodePacket(bytes, &header);
+  (void)DecodeStatus(bytes, &status);
+  (void)DecodeClaim(bytes, &claim);
+  (void)DecodeCells(bytes, identity, &money);
+  (void)DecodeSecrets(bytes, &money);
   (void)DecodeEntryRow(bytes, model::Seq(1000), &entries);
   (void)DecodeMessage(bytes, model::ConvSeq(1), Body::kWith, &message);
   (void)DecodeReceipt(bytes, &receipt);

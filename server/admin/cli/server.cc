@@ -8,6 +8,7 @@
 #include "admin/cli/commands.h"
 #include "base/clock.h"
 #include "storage/rocksdb/rocksdb_message_store.h"
+#include "storage/rocksdb/rocksdb_money_store.h"
 
 namespace hongyan::admin_cli {
 namespace {
@@ -137,10 +138,10 @@ void AddChannelCommands(CLI::App& app, Context& context) {
   });
 }
 
-void AcceptStore(Context& context) {
+void AcceptStore(Context& context, const std::string& which) {
   const base::SystemClock clock;
   storage::RocksdbOptions options;
-  options.path = context.data + "/messages";
+  options.path = context.data + "/" + which;
   // Opening creates what is missing: a mistyped directory would be left behind.
   std::error_code ignored;
   if (!std::filesystem::exists(options.path, ignored)) {
@@ -148,12 +149,13 @@ void AcceptStore(Context& context) {
                         ": name hongyand's data directory with --data");
   }
   options.clock = &clock;
-  auto accepted = storage::AcceptStore(options);
+  auto accepted =
+      which == "money" ? storage::AcceptMoneyStore(options) : storage::AcceptStore(options);
   if (!accepted) return context.Fail(accepted.error().text);
   if (context.json) {
     std::cout << json{{"generation", accepted->generation}} << '\n';
   } else {
-    std::cout << "accepted the store as it can be read now; its generation is "
+    std::cout << "accepted the store of " << which << " as it can be read now; its generation is "
               << accepted->generation << ". Start hongyand on it.\n";
   }
 }
@@ -169,12 +171,15 @@ void AddServerCommands(CLI::App& app, Context& context) {
   AddChannelCommands(app, context);
   CLI::App* const store = app.add_subcommand("store", "the store of a server that is not running")
                               ->require_subcommand(1);
-  store
-      ->add_subcommand(
-          "accept",
-          "take the store in --data as it can be read now, after hongyand refused it; what "
-          "was acknowledged after the damage is given up")
-      ->callback([&context] { AcceptStore(context); });
+  const auto which = std::make_shared<std::string>("messages");
+  auto* const accept = store->add_subcommand(
+      "accept",
+      "take the store in --data as it can be read now, after hongyand refused it; what "
+      "was acknowledged after the damage is given up");
+  accept->add_option("--store", *which, "messages or money: the one that was refused")
+      ->check(CLI::IsMember({"messages", "money"}))
+      ->capture_default_str();
+  accept->callback([&context, which] { AcceptStore(context, *which); });
 }
 
 }  // namespace hongyan::admin_cli

@@ -19,7 +19,6 @@ namespace hongyan::storage {
 
 namespace {
 
-constexpr std::string_view kFormatName = "hongyan-message-store ";
 constexpr int kFormatVersion = 1;
 
 uint32_t Crc(std::string_view bytes) {
@@ -34,22 +33,24 @@ std::string Trimmed(std::string text) {
 
 }  // namespace
 
-StoreIdentity DrawIdentity(int shards) {
+StoreIdentity DrawIdentity(int shards, model::ShardId first_shard) {
   CHECK(sodium_init() >= 0);
   StoreIdentity identity;
   randombytes_buf(&identity.incarnation, sizeof identity.incarnation);
   randombytes_buf(identity.id_key.data(), identity.id_key.size());
   randombytes_buf(identity.token_key.data(), identity.token_key.size());
   identity.shards = shards;
+  identity.first_shard = first_shard;
   for (size_t slot = 0; slot < identity.slots.size(); ++slot) {
-    identity.slots[slot] = static_cast<model::ShardId>(slot % static_cast<size_t>(shards));
+    identity.slots[slot] =
+        static_cast<model::ShardId>(first_shard + slot % static_cast<size_t>(shards));
   }
   return identity;
 }
 
-base::Result<DataDir> DataDir::Open(const std::string& path) {
+base::Result<DataDir> DataDir::Open(const std::string& path, Kind kind) {
   if (auto made = MakeDirectories(path); !made) return made.error();
-  DataDir dir(path);
+  DataDir dir(path, kind);
   if (auto locked = dir.Lock(); !locked) return locked.error();
   if (auto checked = dir.CheckFormat(); !checked) return checked.error();
   return dir;
@@ -89,18 +90,19 @@ base::Result<void> DataDir::CheckFormat() {
     for (const auto& entry : std::filesystem::directory_iterator(path_, ignored)) {
       if (entry.path().filename() == "LOCK") continue;
       return base::Error(base::Code::kFailedPrecondition,
-                         path_ +
-                             " is not empty and not a store of messages (it has no file "
-                             "FORMAT); name an empty directory, or restore the missing file");
+                         path_ + " is not empty and not " + std::string(kind_.what) +
+                             " (it has no file FORMAT); name an empty directory, or restore the "
+                             "missing file");
     }
     fresh_ = true;
     return {};
   }
   const std::string text = Trimmed(**format);
   int version = 0;
-  const bool ours = text.starts_with(kFormatName);
+  const std::string name = std::string(kind_.format) + " ";
+  const bool ours = text.starts_with(name);
   const char* end = text.data() + text.size();
-  if (!ours || std::from_chars(text.data() + kFormatName.size(), end, version).ptr != end ||
+  if (!ours || std::from_chars(text.data() + name.size(), end, version).ptr != end ||
       version <= 0) {
     return base::Error(base::Code::kDataLoss,
                        path_ +
@@ -132,34 +134,46 @@ base::Result<void> DataDir::Create(const StoreIdentity& identity) {
 }
 
 base::Result<void> DataDir::FinishCreation() {
-  const std::string format = std::string(kFormatName) + std::to_string(kFormatVersion) + "\n";
+  const std::string format =
+      std::string(kind_.format) + " " + std::to_string(kFormatVersion) + "\n";
   if (auto written = WriteFileDurably(path_ + "/FORMAT", format); !written) return written;
   if (auto removed = RemoveDurably(path_ + "/CREATING"); !removed) return removed;
   fresh_ = false;
   return {};
 }
 
-base::Result<StoreIdentity> DataDir::ReadIdentity() const {
-  const std::string name = path_ + "/IDENTITY";
-  auto file = ReadSmallFile(name);
+base::Result<void> DataDir::WriteChecked(std::string_view name, std::string bytes) const {
+  base::AppendBe32(bytes, Crc(bytes));
+  return WriteFileDurably(path_ + "/" + std::string(name), bytes);
+}
+
+base::Result<std::optional<std::string>> DataDir::ReadChecked(std::string_view name) const {
+  auto file = ReadSmallFile(path_ + "/" + std::string(name));
   if (!file) return file.error();
-  const std::string bytes = file->value_or("");
-  StoreIdentity identity;
+  std::string bytes = std::move(*file).value_or("");
   if (bytes.size() < 4 ||
-      base::ReadBe32(bytes.data() + bytes.size() - 4) != Crc({bytes.data(), bytes.size() - 4}) ||
-      !DecodeIdentity(bytes.substr(0, bytes.size() - 4), &identity)) {
+      base::ReadBe32(bytes.data() + bytes.size() - 4) != Crc({bytes.data(), bytes.size() - 4})) {
+    return std::optional<std::string>();
+  }
+  bytes.resize(bytes.size() - 4);
+  return std::optional(std::move(bytes));
+}
+
+base::Result<StoreIdentity> DataDir::ReadIdentity() const {
+  auto bytes = ReadChecked("IDENTITY");
+  if (!bytes) return bytes.error();
+  StoreIdentity identity;
+  if (!bytes->has_value() || !DecodeIdentity(**bytes, &identity)) {
     return base::Error(base::Code::kDataLoss,
-                       name +
-                           " is missing or damaged; without it no user can be found: restore "
-                           "it from a backup of this store");
+                       path_ +
+                           "/IDENTITY is missing or damaged; without it no user can be found: "
+                           "restore it from a backup of this store");
   }
   return identity;
 }
 
 base::Result<void> DataDir::WriteIdentity(const StoreIdentity& identity) const {
-  std::string bytes = EncodeIdentity(identity);
-  base::AppendBe32(bytes, Crc(bytes));
-  return WriteFileDurably(path_ + "/IDENTITY", bytes);
+  return WriteChecked("IDENTITY", EncodeIdentity(identity));
 }
 
 }  // namespace hongyan::storage

@@ -27,7 +27,8 @@ base::Error StoppedError() {
 constexpr int64_t kFailureLines = 20;
 constexpr auto kFailureWindow = std::chrono::seconds(10);
 
-base::Error OpenError(const std::string& path, const rocksdb::Status& status, Recovery recovery) {
+base::Error OpenError(const std::string& path, StoreKind kind, const rocksdb::Status& status,
+                      Recovery recovery) {
   const std::string found = " (" + status.ToString() + ")";
   if (status.IsCorruption() && recovery == Recovery::kSalvage) {
     return model::Refuse(base::Code::kDataLoss, model::Reason::kBroken,
@@ -40,9 +41,8 @@ base::Error OpenError(const std::string& path, const rocksdb::Status& status, Re
     return model::Refuse(
         base::Code::kDataLoss, model::Reason::kBroken,
         "the store in " + path + " is damaged, and not just at the torn end that a crash leaves" +
-            found +
-            "; nothing was changed: restore a backup, or run `hongyan-admin store accept` to go on "
-            "with what is readable before the damage");
+            found + "; nothing was changed: restore a backup, or run " + AcceptCommand(kind) +
+            " to go on with what is readable before the damage");
   }
   if (status.IsNoSpace()) {
     return {base::Code::kResourceExhausted,
@@ -79,9 +79,16 @@ base::Error BrokenRow(const char* what, const rocksdb::Slice& key) {
 Database::Database(DatabaseOptions options)
     : options_(std::move(options)),
       pace_(std::make_shared<base::LogPace>("store", kFailureLines, kFailureWindow)),
+      tables_(TablesOf(options_.kind)),
       cache_(rocksdb::NewLRUCache(options_.block_cache_bytes)),
       recent_entries_(kRecentEntryRows, kRecentRowBytes),
-      recent_bodies_(kRecentBodies, kRecentRowBytes) {}
+      recent_bodies_(kRecentBodies, kRecentRowBytes) {
+  places_.fill(SIZE_MAX);
+  for (size_t place = 0; place < tables_.size(); ++place) {
+    places_[static_cast<size_t>(tables_[place])] = place;
+    names_.emplace_back(static_cast<uint32_t>(place));
+  }
+}
 
 Database::~Database() { Close(); }
 
@@ -91,22 +98,19 @@ base::Result<void> Database::Open(IfMissing if_missing, Recovery recovery) {
   log_order_ = std::make_unique<LogOrder>();
   rocksdb::DBOptions db_options = MakeDbOptions(options_, if_missing, recovery, pace_);
   db_options.wal_filter = log_order_.get();
-  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  handles_.clear();
   rocksdb::DB* db = nullptr;
   const rocksdb::Status status =
-      rocksdb::DB::Open(db_options, options_.path, MakeTables(options_, cache_), &handles, &db);
-  if (!status.ok()) return OpenError(options_.path, status, recovery);
+      rocksdb::DB::Open(db_options, options_.path, MakeTables(options_, cache_), &handles_, &db);
+  if (!status.ok()) return OpenError(options_.path, options_.kind, status, recovery);
   db_.reset(db);
-  CHECK(handles.size() == tables_.size());
+  CHECK(handles_.size() == tables_.size());
   bool as_created = true;
-  for (size_t i = 0; i < tables_.size(); ++i) {
-    tables_[i] = handles[i];
-    as_created &= handles[i]->GetID() == i;
-  }
+  for (size_t i = 0; i < handles_.size(); ++i) as_created &= handles_[i]->GetID() == i;
   if (!as_created) {
     CloseLocked();
-    return OpenError(options_.path, rocksdb::Status::InvalidArgument("its tables are not ours"),
-                     recovery);
+    return OpenError(options_.path, options_.kind,
+                     rocksdb::Status::InvalidArgument("its tables are not ours"), recovery);
   }
   // Flushes and compactions give way to the threads that answer.
   db_->GetEnv()->LowerThreadPoolCPUPriority(rocksdb::Env::HIGH);
@@ -132,10 +136,14 @@ rocksdb::Status Database::CloseLocked() {
   if (!options_.sync) db_->SyncWAL().PermitUncheckedError();
   recent_entries_.Clear();
   recent_bodies_.Clear();
-  for (auto*& handle : tables_) {
-    db_->DestroyColumnFamilyHandle(handle);
-    handle = nullptr;
+  {
+    const std::lock_guard lock(pins_mutex_);
+    for (const auto* const snapshot : pins_) db_->ReleaseSnapshot(snapshot);
+    pins_.clear();
+    ++openings_;
   }
+  for (auto* const handle : handles_) db_->DestroyColumnFamilyHandle(handle);
+  handles_.clear();
   const rocksdb::Status status = db_->Close();
   db_.reset();
   return status;
@@ -158,20 +166,20 @@ void Database::Remember(const rocksdb::WriteBatch& committed) {
     explicit Visitor(Database& to) : database(to) {}
     rocksdb::Status PutCF(uint32_t table, const rocksdb::Slice& key,
                           const rocksdb::Slice& value) override {
-      if (RecentRows* const recent = database.RecentOf(static_cast<Table>(table))) {
+      if (RecentRows* const recent = database.RecentAt(table)) {
         recent->Put(key, value);
       }
       return rocksdb::Status::OK();
     }
     rocksdb::Status DeleteCF(uint32_t table, const rocksdb::Slice& key) override {
-      if (RecentRows* const recent = database.RecentOf(static_cast<Table>(table))) {
+      if (RecentRows* const recent = database.RecentAt(table)) {
         recent->Forget(key);
       }
       return rocksdb::Status::OK();
     }
     rocksdb::Status DeleteRangeCF(uint32_t table, const rocksdb::Slice&,
                                   const rocksdb::Slice&) override {
-      if (RecentRows* const recent = database.RecentOf(static_cast<Table>(table))) recent->Clear();
+      if (RecentRows* const recent = database.RecentAt(table)) recent->Clear();
       return rocksdb::Status::OK();
     }
     Database& database;
@@ -179,6 +187,8 @@ void Database::Remember(const rocksdb::WriteBatch& committed) {
   Visitor visitor(*this);
   committed.Iterate(&visitor).PermitUncheckedError();
 }
+
+RecentRows* Database::RecentAt(uint32_t place) { return RecentOf(tables_[place]); }
 
 RecentRows* Database::RecentOf(Table table) {
   if (table == Table::kEntries) return &recent_entries_;
@@ -191,18 +201,40 @@ bool Database::GetRecent(Table table, const Key& key, std::string* value) const 
   return recent != nullptr && recent->Get(key.slice(), value);
 }
 
-base::Result<Database::Reading> Database::Read() const {
+base::Result<Database::Reading> Database::Read(const Pin* pin) const {
   if (failed()) return StoppedError();
   Reading reading(*this);
   if (failed()) return StoppedError();
+  if (pin != nullptr) {
+    if (pin->opening_ != openings_) return StoppedError();
+    reading.snapshot_ = pin->snapshot_;
+  }
   return reading;
 }
 
-base::Result<bool> Database::Get(Table table, const Key& key, Reach reach,
-                                 rocksdb::PinnableSlice* value) const {
+base::Result<std::shared_ptr<const Database::Pin>> Database::PinNow() const {
   auto reading = Read();
   if (!reading) return std::move(reading).error();
+  const rocksdb::Snapshot* const snapshot = db_->GetSnapshot();
+  const std::lock_guard lock(pins_mutex_);
+  pins_.push_back(snapshot);
+  return std::make_shared<const Pin>(*this, snapshot, openings_);
+}
+
+void Database::Release(const Pin& pin) const {
+  const std::shared_lock open(open_mutex_);
+  if (pin.opening_ != openings_ || db_ == nullptr) return;
+  const std::lock_guard lock(pins_mutex_);
+  std::erase(pins_, pin.snapshot_);
+  db_->ReleaseSnapshot(pin.snapshot_);
+}
+
+base::Result<bool> Database::Get(Table table, const Key& key, Reach reach,
+                                 rocksdb::PinnableSlice* value, const Pin* pin) const {
+  auto reading = Read(pin);
+  if (!reading) return std::move(reading).error();
   rocksdb::ReadOptions options;
+  options.snapshot = reading->snapshot();
   if (reach == Reach::kMemory) options.read_tier = rocksdb::kBlockCacheTier;
   const rocksdb::Status status =
       reading->db().Get(options, reading->table(table), key.slice(), value);
@@ -218,13 +250,14 @@ Scan::Scan(Database::Reading reading, Table table, const Key& first, const Key& 
   rocksdb::ReadOptions options;
   options.iterate_lower_bound = &bounds_->first;
   options.iterate_upper_bound = &bounds_->end;
+  options.snapshot = reading_.snapshot();
   if (reach == Reach::kMemory) options.read_tier = rocksdb::kBlockCacheTier;
   rows_.reset(reading_.db().NewIterator(options, reading_.table(table)));
 }
 
-base::Result<Scan> Scan::From(const Database& database, Table table, const Key& first,
-                              const Key& end, Reach reach) {
-  auto reading = database.Read();
+base::Result<Scan> Scan::From(const View& view, Table table, const Key& first, const Key& end,
+                              Reach reach) {
+  auto reading = view.Read();
   if (!reading) return std::move(reading).error();
   return Scan(std::move(*reading), table, first, end, reach);
 }

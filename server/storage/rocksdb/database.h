@@ -6,9 +6,13 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
+#include <mutex>
 #include <shared_mutex>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "base/log.h"
 #include "base/result.h"
@@ -21,6 +25,7 @@
 namespace hongyan::storage {
 
 struct DatabaseOptions {
+  StoreKind kind = StoreKind::kMessages;
   std::string path;
   size_t block_cache_bytes = 256 << 20;
   // Of each busy column family. Small, so that a flush is short: while one runs, syncs and the
@@ -60,12 +65,29 @@ class Database {
 
   bool failed() const { return failed_.load(std::memory_order_acquire); }
 
+  // One instant of the database, kept for reads while it goes on. Ends with Close. Any thread.
+  class Pin {
+   public:
+    Pin(const Database& database, const rocksdb::Snapshot* snapshot, int64_t opening)
+        : database_(database), snapshot_(snapshot), opening_(opening) {}
+    Pin(const Pin&) = delete;
+    ~Pin() { database_.Release(*this); }
+
+   private:
+    friend class Database;
+    const Database& database_;
+    const rocksdb::Snapshot* const snapshot_;
+    const int64_t opening_;  // the one it belongs to
+  };
+  base::Result<std::shared_ptr<const Pin>> PinNow() const;
+
   // Keeps the database open. Lives briefly: Close waits for it.
   class Reading {
    public:
+    const rocksdb::Snapshot* snapshot() const { return snapshot_; }  // null = the newest
     rocksdb::DB& db() const { return *database_->db_; }
     rocksdb::ColumnFamilyHandle* table(Table table) const {
-      return database_->tables_[static_cast<size_t>(table)];
+      return database_->handles_[database_->PlaceOf(table)];
     }
 
    private:
@@ -74,20 +96,21 @@ class Database {
         : lock_(database.open_mutex_), database_(&database) {}
     std::shared_lock<std::shared_mutex> lock_;
     const Database* database_;
+    const rocksdb::Snapshot* snapshot_ = nullptr;
   };
-  base::Result<Reading> Read() const;
+  base::Result<Reading> Read(const Pin* pin = nullptr) const;
 
   // The value, in `value`; false = there is no such row.
-  base::Result<bool> Get(Table table, const Key& key, Reach reach,
-                         rocksdb::PinnableSlice* value) const;
+  base::Result<bool> Get(Table table, const Key& key, Reach reach, rocksdb::PinnableSlice* value,
+                         const Pin* pin = nullptr) const;
 
   // The row if it was committed lately: entries and bodies only. False says nothing.
   bool GetRecent(Table table, const Key& key, std::string* value) const;
 
   // Where staged writes go; good whether the database is open or not.
-  rocksdb::ColumnFamilyHandle* name(Table table) const {
-    return &names_[static_cast<size_t>(table)];
-  }
+  rocksdb::ColumnFamilyHandle* name(Table table) const { return &names_[PlaceOf(table)]; }
+
+  std::span<const Table> tables() const { return tables_; }
 
   // For lines about failures, which come again as long as their cause lasts.
   base::LogPace& pace() { return *pace_; }
@@ -96,32 +119,63 @@ class Database {
 
  private:
   rocksdb::Status CloseLocked();  // REQUIRES open_mutex_ held alone, db_ open
+  void Release(const Pin& pin) const;
   void Remember(const rocksdb::WriteBatch& committed);
   RecentRows* RecentOf(Table table);  // null: not kept
+  RecentRows* RecentAt(uint32_t place);
+  // Among the tables of this store. REQUIRES that it has this one.
+  size_t PlaceOf(Table table) const {
+    const size_t place = places_[static_cast<size_t>(table)];
+    CHECK(place < tables_.size());
+    return place;
+  }
 
   const DatabaseOptions options_;
   const std::shared_ptr<base::LogPace> pace_;  // RocksDB keeps a share
+  const std::span<const Table> tables_;
+  std::array<size_t, kTables> places_{};
   std::shared_ptr<rocksdb::Cache> cache_;
   mutable std::shared_mutex
       open_mutex_;                  // shared by readers and writers, held alone to open and close
   std::atomic<bool> failed_{true};  // closed, or not to be trusted
   std::unique_ptr<LogOrder> log_order_;  // outlives db_, which keeps a pointer
   std::unique_ptr<rocksdb::DB> db_;
-  std::array<rocksdb::ColumnFamilyHandle*, kTables> tables_{};
-  mutable std::array<TableName, kTables> names_{
-      TableName(Table::kRest), TableName(Table::kEntries), TableName(Table::kBodies),
-      TableName(Table::kReceipts), TableName(Table::kOutbox)};
+  std::vector<rocksdb::ColumnFamilyHandle*> handles_;  // by place
+  mutable std::deque<TableName> names_;                // by place
   std::atomic<int64_t> syncs_{0};
+  mutable std::mutex pins_mutex_;
+  mutable std::vector<const rocksdb::Snapshot*> pins_;  // of this opening
+  int64_t openings_ = 0;                                // guarded by open_mutex_
   RecentRows recent_entries_;
   RecentRows recent_bodies_;
+};
+
+// The database as it is, or as it was when it was pinned. Value.
+class View {
+ public:
+  View(const Database& database)  // NOLINT: implicit by intent
+      : database_(&database) {}
+  View(const Database& database, std::shared_ptr<const Database::Pin> pin)
+      : database_(&database), pin_(std::move(pin)) {}
+
+  base::Result<bool> Get(Table table, const Key& key, Reach reach,
+                         rocksdb::PinnableSlice* value) const {
+    return database_->Get(table, key, reach, value, pin_.get());
+  }
+  base::Result<Database::Reading> Read() const { return database_->Read(pin_.get()); }
+  const Database& database() const { return *database_; }
+
+ private:
+  const Database* database_;
+  std::shared_ptr<const Database::Pin> pin_;
 };
 
 // Rows of one table with first <= key < end, in either direction. Lives briefly: Close waits for
 // it.
 class Scan {
  public:
-  static base::Result<Scan> From(const Database& database, Table table, const Key& first,
-                                 const Key& end, Reach reach = Reach::kDisk);
+  static base::Result<Scan> From(const View& view, Table table, const Key& first, const Key& end,
+                                 Reach reach = Reach::kDisk);
 
   // Position on the first or last row. Then:
   void ToFirst() { rows_->Seek(bounds_->first); }

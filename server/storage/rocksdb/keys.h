@@ -3,6 +3,8 @@
 #include <rocksdb/slice.h>
 
 #include <cstring>
+#include <span>
+#include <string_view>
 
 #include "base/bytes.h"
 #include "base/check.h"
@@ -11,9 +13,34 @@
 
 namespace hongyan::storage {
 
-// The column families; drawn with their keys in schema/rocksdb/README.md.
-enum class Table { kRest, kEntries, kBodies, kReceipts, kOutbox };
-constexpr int kTables = 5;
+// The column families of both kinds of store; drawn with their keys in schema/rocksdb/README.md.
+enum class Table {
+  kRest,
+  kOutbox,
+  // messages
+  kEntries,
+  kBodies,
+  kReceipts,
+  // money; outcomes of sends lie in kReceipts
+  kWallets,
+  kStatements,
+  kPackets,
+  kStatuses,
+  kClaims,
+  kExpiries,
+};
+constexpr int kTables = 11;
+
+enum class StoreKind { kMessages, kMoney };
+
+// What an operator runs to take a store of this kind as it is.
+inline const char* AcceptCommand(StoreKind kind) {
+  return kind == StoreKind::kMoney ? "`hongyan-admin store accept --store money`"
+                                   : "`hongyan-admin store accept`";
+}
+
+// Those of one kind of store, in the order in which they were created in it.
+std::span<const Table> TablesOf(StoreKind kind);
 
 // A key under construction, on the stack. Value; any thread.
 class Key {
@@ -46,10 +73,17 @@ class Key {
     return *this;
   }
 
+  Key& Text(std::string_view text) {
+    CHECK(size_ + text.size() <= sizeof data_);
+    std::memcpy(data_ + size_, text.data(), text.size());
+    size_ += text.size();
+    return *this;
+  }
+
   rocksdb::Slice slice() const { return {data_, size_}; }
 
  private:
-  char data_[48];
+  char data_[80];
   size_t size_ = 0;
 };
 
@@ -92,6 +126,38 @@ inline Key HeadKey(model::ShardId shard) { return Key('h').Be16(shard); }
 inline Key MarkKey(ChannelId channel) { return Key('k').Be16(channel.source).Be16(channel.target); }
 inline Key ParkedKey(ChannelId channel, int64_t number) {
   return Key('p').Be16(channel.target).Be16(channel.source).Be64(static_cast<uint64_t>(number));
+}
+
+inline Key WalletKey(model::ShardId shard, model::UserId user) {
+  return Key().Be16(shard).Add(user);
+}
+inline Key StatementKey(model::ShardId shard, model::UserId user, int64_t account_seq) {
+  return WalletKey(shard, user).Be64(static_cast<uint64_t>(account_seq));
+}
+inline Key SendKey(const model::RequestId& request, model::UserId user) {
+  return Key().Add(request).Add(user);
+}
+constexpr size_t kMaxMoveId = 64;
+inline Key MoveKey(model::UserId user, std::string_view id) { return Key('v').Add(user).Text(id); }
+inline Key BooksKey(model::ShardId shard) { return Key('b').Be16(shard); }
+
+// A packet's id begins with its day; the day's slot, one of 32, stands before it in the keys.
+constexpr int64_t kIdsPerDay = 100'000'000'000'000;
+constexpr int kDaySlots = 32;
+inline int DaySlotOf(model::PacketId packet) {
+  return static_cast<int>(packet.value / kIdsPerDay % kDaySlots);
+}
+inline Key PacketKey(model::ShardId shard, int slot, model::PacketId packet) {
+  return Key().Be16(shard).Byte(static_cast<char>(slot)).Add(packet);
+}
+inline Key PacketKey(model::ShardId shard, model::PacketId packet) {
+  return PacketKey(shard, DaySlotOf(packet), packet);
+}
+inline Key ClaimKey(model::ShardId shard, model::PacketId packet, model::UserId user) {
+  return PacketKey(shard, packet).Add(user);
+}
+inline Key ExpiryKey(model::ShardId shard, int64_t expires_ms, model::PacketId packet) {
+  return Key().Be16(shard).Be64(static_cast<uint64_t>(expires_ms)).Add(packet);
 }
 
 // The id that ends a key. REQUIRES key.size() >= 8.

@@ -26,6 +26,15 @@ void RocksdbBatch::Put(Table table, const Key& key, const rocksdb::Slice& head,
   ++records_;
 }
 
+void RocksdbBatch::Replace(Table table, const Key& key, std::string value) {
+  constexpr size_t kRecordHead = 8;
+  const rocksdb::Slice name = key.slice();
+  const auto [row, added] = replaced_.try_emplace(std::pair(table, name.ToString()));
+  replaced_bytes_ += value.size() - row->second.size();
+  if (added) replaced_bytes_ += name.size() + kRecordHead;
+  row->second = std::move(value);
+}
+
 void RocksdbBatch::Delete(Table table, const Key& key) {
   CheckStaged(writes_.Delete(database_.name(table), key.slice()));
   ++records_;
@@ -59,6 +68,18 @@ rocksdb::WriteBatch& RocksdbBatch::Finish() {
     Put(Table::kEntries, EntryKey(row.user(), row.last()), count, row.entries());
   }
   rows_.clear();
+
+  std::vector<decltype(replaced_)::const_pointer> replaced;
+  replaced.reserve(replaced_.size());
+  for (const auto& row : replaced_) replaced.push_back(&row);
+  std::sort(replaced.begin(), replaced.end(),
+            [](const auto* a, const auto* b) { return a->first < b->first; });
+  for (const auto* row : replaced) {
+    CheckStaged(writes_.Put(database_.name(row->first.first), row->first.second, row->second));
+    ++records_;
+  }
+  replaced_.clear();
+  replaced_bytes_ = 0;
   return writes_;
 }
 

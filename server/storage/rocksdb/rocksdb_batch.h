@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -21,12 +22,14 @@ class RocksdbBatch final : public Batch {
  public:
   explicit RocksdbBatch(const Database& database) : database_(database) {}
 
-  size_t records() const override { return records_ + rows_.size(); }
-  size_t bytes() const override { return writes_.GetDataSize() + entry_bytes_; }
+  size_t records() const override { return records_ + rows_.size() + replaced_.size(); }
+  size_t bytes() const override { return writes_.GetDataSize() + entry_bytes_ + replaced_bytes_; }
 
   void Put(Table table, const Key& key, const rocksdb::Slice& value);
   // A value in two parts, so that a body is not copied twice.
   void Put(Table table, const Key& key, const rocksdb::Slice& head, const rocksdb::Slice& rest);
+  // A row that is rewritten many times in a batch: the last wins, and costs one record.
+  void Replace(Table table, const Key& key, std::string value);
   void Delete(Table table, const Key& key);
 
   void AddEntry(model::UserId user, model::Seq seq, const model::Entry& entry);
@@ -53,6 +56,9 @@ class RocksdbBatch final : public Batch {
   absl::flat_hash_map<model::UserId, uint32_t>
       open_row_;  // user -> index of the row that may still grow
   size_t entry_bytes_ = 0;
+
+  absl::flat_hash_map<std::pair<Table, std::string>, std::string> replaced_;
+  size_t replaced_bytes_ = 0;
 };
 
 }  // namespace hongyan::storage

@@ -1,7 +1,8 @@
+#include "storage/rocksdb/rocksdb_channels.h"
+
 #include <algorithm>
 
 #include "storage/rocksdb/rocksdb_batch.h"
-#include "storage/rocksdb/rocksdb_ports.h"
 #include "storage/rocksdb/rows.h"
 
 namespace hongyan::storage {
@@ -17,7 +18,7 @@ Key AfterLastOutboxRow(ChannelId channel) { return OutboxKey(channel, INT64_MAX)
 base::Result<ShardHead> RocksdbChannelStore::ReadHead(model::ShardId shard) const {
   rocksdb::PinnableSlice value;
   const Key key = HeadKey(shard);
-  const auto found = database_.Get(Table::kRest, key, Reach::kDisk, &value);
+  const auto found = view_.Get(Table::kRest, key, Reach::kDisk, &value);
   if (!found) return found.error();
   ShardHead head;
   if (*found && !DecodeHead(value, &head)) return BrokenRow("head", key.slice());
@@ -33,7 +34,7 @@ void RocksdbChannelStore::PutHead(Batch& batch, model::ShardId shard, const Shar
 base::Result<ChannelMark> RocksdbChannelStore::ReadMark(ChannelId channel) const {
   rocksdb::PinnableSlice value;
   const Key key = MarkKey(channel);
-  const auto found = database_.Get(Table::kRest, key, Reach::kDisk, &value);
+  const auto found = view_.Get(Table::kRest, key, Reach::kDisk, &value);
   if (!found) return found.error();
   ChannelMark mark;
   if (*found && !DecodeMark(value, &mark)) return BrokenRow("channel mark", key.slice());
@@ -55,7 +56,7 @@ base::Result<std::vector<OutboxRow>> RocksdbChannelStore::ReadOutbox(ChannelId c
                                                                      size_t max_bytes) const {
   const int64_t from = std::max(number, TrimmedThrough(channel) + 1);
   auto scan =
-      Scan::From(database_, Table::kOutbox, OutboxKey(channel, from), AfterLastOutboxRow(channel));
+      Scan::From(view_, Table::kOutbox, OutboxKey(channel, from), AfterLastOutboxRow(channel));
   if (!scan) return scan.error();
   std::vector<OutboxRow> rows;
   size_t items = 0;
@@ -75,7 +76,7 @@ base::Result<std::vector<OutboxRow>> RocksdbChannelStore::ReadOutbox(ChannelId c
 }
 
 base::Result<std::optional<int64_t>> RocksdbChannelStore::OldestKept(ChannelId channel) const {
-  auto scan = Scan::From(database_, Table::kOutbox, OutboxKey(channel, TrimmedThrough(channel) + 1),
+  auto scan = Scan::From(view_, Table::kOutbox, OutboxKey(channel, TrimmedThrough(channel) + 1),
                          AfterLastOutboxRow(channel));
   if (!scan) return scan.error();
   scan->ToFirst();
@@ -91,7 +92,7 @@ base::Result<std::optional<int64_t>> RocksdbChannelStore::OldestKept(ChannelId c
 }
 
 base::Result<void> RocksdbChannelStore::TrimOutbox(ChannelId channel, int64_t through) {
-  if (auto reading = database_.Read(); !reading) return std::move(reading).error();
+  if (auto reading = view_.Read(); !reading) return std::move(reading).error();
   const std::lock_guard lock(mutex_);
   Trim& trim = trims_[channel];
   trim.wanted = std::max(trim.wanted, through);
@@ -112,7 +113,7 @@ void RocksdbChannelStore::StageTrims(rocksdb::WriteBatch* writes) {
     if (trim.staged != 0 && now_ns - trim.staged_ns < kTrimIntervalNs) continue;
     // Ranges that do not overlap: nested ones would cost the square of their number.
     CHECK(writes
-              ->DeleteRange(database_.name(Table::kOutbox),
+              ->DeleteRange(view_.database().name(Table::kOutbox),
                             OutboxKey(channel, trim.staged + 1).slice(),
                             OutboxKey(channel, trim.wanted + 1).slice())
               .ok());
@@ -140,7 +141,7 @@ base::Result<std::vector<ParkedItem>> RocksdbChannelStore::ListParked(model::Sha
   constexpr size_t kSourceAt = 1 + 2;
   const Key end =
       target == UINT16_MAX ? Key('p' + 1) : Key('p').Be16(static_cast<uint16_t>(target + 1));
-  auto scan = Scan::From(database_, Table::kRest, Key('p').Be16(target), end);
+  auto scan = Scan::From(view_, Table::kRest, Key('p').Be16(target), end);
   if (!scan) return scan.error();
   std::vector<ParkedItem> items;
   for (scan->ToFirst(); scan->at_row() && items.size() < limit; scan->Next()) {

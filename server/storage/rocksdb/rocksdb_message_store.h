@@ -1,30 +1,12 @@
 #pragma once
 
-#include <cstdint>
 #include <memory>
-#include <string>
 
-#include "base/clock.h"
 #include "base/result.h"
 #include "storage/message_store.h"
-
-namespace rocksdb {
-class Env;
-}
+#include "storage/rocksdb/rocksdb_options.h"
 
 namespace hongyan::storage {
-
-struct RocksdbOptions {
-  std::string path;                    // the store's own directory
-  const base::Clock* clock = nullptr;  // outlives the store
-  int shards = 4;                      // only for a store that is created now; 1 to 256
-  int64_t disk_reserve_bytes = 512 << 20;
-  size_t block_cache_bytes = 256 << 20;
-  size_t write_buffer_bytes = 16 << 20;  // of each of the three busiest tables
-  int max_open_files = 512;
-  bool unsafe_no_sync = false;  // acknowledges what is not on disk; logged as an error
-  rocksdb::Env* env = nullptr;  // for tests that inject faults; none = the system's
-};
 
 // The embedded store: one directory, RocksDB inside (SHARDS section 3). One batch is one synced
 // write. Guards never fire here: the single writer, the lock on the directory and the high-water
@@ -63,10 +45,6 @@ class RocksdbMessageStore final : public MessageStore {
   struct Impl;
   explicit RocksdbMessageStore(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
-};
-
-struct AcceptedStore {
-  int64_t generation = 0;  // the new one
 };
 
 // `hongyan-admin store accept`: the operator takes the store as it can be read now, after a refusal

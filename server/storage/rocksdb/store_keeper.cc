@@ -17,8 +17,10 @@ constexpr auto kDiskInterval = 1s;
 
 }  // namespace
 
-StoreKeeper::StoreKeeper(std::string directory, MarkFile mark, int64_t disk_reserve_bytes)
+StoreKeeper::StoreKeeper(std::string directory, MarkFile mark, model::ShardId first_shard,
+                         int64_t disk_reserve_bytes)
     : directory_(std::move(directory)),
+      first_shard_(first_shard),
       disk_reserve_bytes_(disk_reserve_bytes),
       durable_(mark.batches()),
       mark_(std::move(mark)) {
@@ -39,7 +41,8 @@ void StoreKeeper::Durable(std::span<const std::pair<model::ShardId, int64_t>> he
   bool wake = false;
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [shard, batch] : heads) {
+    for (const auto& [id, batch] : heads) {
+      const auto shard = static_cast<size_t>(id - first_shard_);
       if (shard >= durable_.size() || durable_[shard] >= batch) continue;
       durable_[shard] = batch;
       wake |= !dirty_;

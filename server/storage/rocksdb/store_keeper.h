@@ -20,7 +20,9 @@ namespace hongyan::storage {
 // behind them while the disk answers. Its destructor writes the last mark and joins. Any thread.
 class StoreKeeper {
  public:
-  StoreKeeper(std::string directory, MarkFile mark, int64_t disk_reserve_bytes);
+  // `first_shard`: of the store, the first in the mark.
+  StoreKeeper(std::string directory, MarkFile mark, model::ShardId first_shard,
+              int64_t disk_reserve_bytes);
   ~StoreKeeper();
 
   // These batches are durable: their sync has returned.
@@ -38,6 +40,7 @@ class StoreKeeper {
   void LookAtDisk();
 
   const std::string directory_;
+  const model::ShardId first_shard_;
   const int64_t disk_reserve_bytes_;
   std::atomic<bool> below_reserve_{false};
   std::atomic<int64_t> disk_free_bytes_{0};

@@ -14,10 +14,11 @@ namespace hongyan::storage {
 // Any thread.
 class TableName final : public rocksdb::ColumnFamilyHandle {
  public:
-  explicit TableName(Table table) : id_(static_cast<uint32_t>(table)) {}
+  // `place`: among the tables of its store.
+  explicit TableName(uint32_t place) : id_(place) {}
 
   const std::string& GetName() const override { return name_; }
-  // The column families are created together, in the order of the enum; opening checks it.
+  // The column families are created together, in the order of TablesOf; opening checks it.
   uint32_t GetID() const override { return id_; }
   rocksdb::Status GetDescriptor(rocksdb::ColumnFamilyDescriptor*) override {
     return rocksdb::Status::NotSupported();

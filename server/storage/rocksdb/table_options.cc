@@ -179,18 +179,24 @@ rocksdb::DBOptions MakeDbOptions(const DatabaseOptions& options, IfMissing if_mi
   return db;
 }
 
-std::vector<rocksdb::ColumnFamilyDescriptor> MakeTables(
-    const DatabaseOptions& options, const std::shared_ptr<rocksdb::Cache>& cache) {
-  const size_t busy = options.write_buffer_bytes;
-  // Rows of rest are looked up one by one, often in vain (floors, members, devices).
-  auto rest = MakeTable(cache, busy / 2, Filters::kFilesAndMemtable);
-  // Entries and bodies are only read in ranges.
-  auto entries = MakeTable(cache, busy, Filters::kNone);
-  RememberPlaces(&entries, sizeof(int64_t));  // of the user's last one
-  auto bodies = MakeTable(cache, busy, Filters::kNone);
-  RememberPlaces(&bodies, 2 * sizeof(int64_t));  // of the conversation's last one
-  // Every send looks for a receipt that is not there.
-  auto receipts = MakeTable(cache, busy, Filters::kFilesAndMemtable);
+std::span<const Table> TablesOf(StoreKind kind) {
+  static constexpr Table kMessages[] = {Table::kRest, Table::kEntries, Table::kBodies,
+                                        Table::kReceipts, Table::kOutbox};
+  static constexpr Table kMoney[] = {Table::kRest,     Table::kOutbox,     Table::kReceipts,
+                                     Table::kWallets,  Table::kStatements, Table::kPackets,
+                                     Table::kStatuses, Table::kClaims,     Table::kExpiries};
+  if (kind == StoreKind::kMoney) return kMoney;
+  return kMessages;
+}
+
+namespace {
+
+// Falls out once the request id it begins with is too old to be accepted again; one that begins
+// with it is new at one end.
+rocksdb::ColumnFamilyOptions MakeReceipts(const DatabaseOptions& options,
+                                          const std::shared_ptr<rocksdb::Cache>& cache) {
+  // Every send looks for one that is not there.
+  auto receipts = MakeTable(cache, options.write_buffer_bytes, Filters::kFilesAndMemtable);
   constexpr size_t kHoursBytes = 3;  // of the time they begin with: new ones go to one end
   RememberPlaces(&receipts, kHoursBytes);
   if (options.receipts_expire_before_ms != nullptr) {
@@ -199,13 +205,62 @@ std::vector<rocksdb::ColumnFamilyDescriptor> MakeTables(
     constexpr uint64_t kDaySeconds = 24 * 60 * 60;
     receipts.periodic_compaction_seconds = kDaySeconds;  // reaches files that nothing else touches
   }
-  // Rows live for moments and go in ranges.
-  auto outbox = MakeTable(cache, busy / 4, Filters::kNone);
-  return {{rocksdb::kDefaultColumnFamilyName, rest},
-          {"entries", entries},
-          {"bodies", bodies},
-          {"receipts", receipts},
-          {"outbox", outbox}};
+  return receipts;
+}
+
+rocksdb::ColumnFamilyDescriptor MakeTable(Table table, const DatabaseOptions& options,
+                                          const std::shared_ptr<rocksdb::Cache>& cache) {
+  const size_t busy = options.write_buffer_bytes;
+  switch (table) {
+    case Table::kRest:
+      // Rows of rest are looked up one by one, often in vain (floors, members, devices).
+      return {rocksdb::kDefaultColumnFamilyName,
+              MakeTable(cache, busy / 2, Filters::kFilesAndMemtable)};
+    case Table::kEntries: {  // entries and bodies are only read in ranges
+      auto entries = MakeTable(cache, busy, Filters::kNone);
+      RememberPlaces(&entries, sizeof(int64_t));  // of the user's last one
+      return {"entries", entries};
+    }
+    case Table::kBodies: {
+      auto bodies = MakeTable(cache, busy, Filters::kNone);
+      RememberPlaces(&bodies, 2 * sizeof(int64_t));  // of the conversation's last one
+      return {"bodies", bodies};
+    }
+    case Table::kReceipts:
+      return {"receipts", MakeReceipts(options, cache)};
+    case Table::kWallets:  // by everybody in turn
+      return {"wallets", MakeTable(cache, busy, Filters::kFilesAndMemtable)};
+    case Table::kStatements: {  // only read in ranges
+      auto statements = MakeTable(cache, busy, Filters::kNone);
+      RememberPlaces(&statements, 2 + sizeof(int64_t));  // of the user's last one
+      return {"statements", statements};
+    }
+    case Table::kPackets:  // each creation looks for one that is not there
+      return {"packets", MakeTable(cache, busy / 2, Filters::kFilesAndMemtable)};
+    case Table::kStatuses:
+      return {"statuses", MakeTable(cache, busy / 2, Filters::kFilesAndMemtable)};
+    case Table::kClaims: {  // each open looks for one that is not there
+      auto claims = MakeTable(cache, busy, Filters::kFilesAndMemtable);
+      RememberPlaces(&claims, 2 + 1 + sizeof(int64_t));  // of the packet's last one
+      return {"claims", claims};
+    }
+    case Table::kExpiries:  // come at one end, go at the other
+      return {"expiries", MakeTable(cache, busy / 4, Filters::kNone)};
+    case Table::kOutbox:  // rows live for moments and go in ranges
+      return {"outbox", MakeTable(cache, busy / 4, Filters::kNone)};
+  }
+  CHECK(false);
+}
+
+}  // namespace
+
+std::vector<rocksdb::ColumnFamilyDescriptor> MakeTables(
+    const DatabaseOptions& options, const std::shared_ptr<rocksdb::Cache>& cache) {
+  std::vector<rocksdb::ColumnFamilyDescriptor> tables;
+  for (const Table table : TablesOf(options.kind)) {
+    tables.push_back(MakeTable(table, options, cache));
+  }
+  return tables;
 }
 
 }  // namespace hongyan::storage

@@ -21,7 +21,7 @@ constexpr int64_t kMaxLogBytes = 96 << 20;
 rocksdb::DBOptions MakeDbOptions(const DatabaseOptions& options, IfMissing if_missing,
                                  Recovery recovery, const std::shared_ptr<base::LogPace>& pace);
 
-// One descriptor per Table, in the order of the enum.
+// One descriptor per table of this kind of store, in the order of TablesOf.
 std::vector<rocksdb::ColumnFamilyDescriptor> MakeTables(
     const DatabaseOptions& options, const std::shared_ptr<rocksdb::Cache>& cache);
 
