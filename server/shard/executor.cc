@@ -115,8 +115,7 @@ struct Executor::Impl {
   DrivenShards driven;
   std::deque<model::Command> queue;
   PutAside aside{driven, limits};
-  storage::ChannelId
-      next_channel;  // fairness among channels: the next batch starts after the last served
+  storage::ChannelId last_served;  // fairness among channels: the next batch starts behind it
   uint64_t next_meeting = 1;
   int64_t last_tick_ns = 0;
   int64_t window_start_ns = 0;
@@ -335,16 +334,13 @@ void Executor::Impl::ApplyFirst(BatchRun& run, const std::vector<model::Command>
 
 void Executor::Impl::FillItems(BatchRun& run, Room room) {
   auto& arrivals = driven.arrivals;
-  auto it = arrivals.lower_bound(next_channel);
-  for (size_t served = 0; served < arrivals.size(); ++served, ++it) {
+  auto it = arrivals.upper_bound(last_served);
+  for (size_t asked = 0; asked < arrivals.size() && !full(run, room); ++asked, ++it) {
     if (it == arrivals.end()) it = arrivals.begin();
     while (it->second.has_next() && !full(run, room)) {
+      last_served = it->first;
       const size_t records = std::max(limits.slice_at_least, room.records - run.records());
       if (!run.ApplyNext(it->second, it->first, records)) break;
-    }
-    if (full(run, room)) {
-      next_channel = it->first;
-      return;
     }
   }
 }
@@ -567,9 +563,9 @@ void Executor::Impl::Recover(BatchRun& run, const std::vector<model::Command>& t
               durable ? "kept" : "lost");
   }
   if (!durable) {
-    for (auto& reply : replies) {
-      if (reply.reply.ok()) reply.reply = StoreStopped("not stored; send the same request again");
-    }
+    // Refusals as well: one may rest on what another command of this batch would have changed.
+    for (auto& reply : replies)
+      reply.reply = StoreStopped("not stored; send the same request again");
   }
   ForgetAll();
   outlet.Replies(std::move(replies));
