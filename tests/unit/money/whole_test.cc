@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -142,11 +144,16 @@ class Town final : public shard::Outlet {
   void Effects(std::vector<model::Effect>) override {}
 
   base::ManualClock clock{1'790'000'000'000};
+  std::optional<storage::CommitFate> fate;  // of the next commit of money
 
  private:
   void Start() {
     message_store_ = std::make_unique<storage::MemoryMessageStore>(message_state_);
-    money_store_ = std::make_unique<storage::MemoryMoneyStore>(money_state_);
+    storage::MemoryFaults faults;
+    faults.commit = [this] {
+      return std::exchange(fate, std::nullopt).value_or(storage::CommitFate::kApply);
+    };
+    money_store_ = std::make_unique<storage::MemoryMoneyStore>(money_state_, std::move(faults));
     messages_ = std::make_unique<shard::Router>(message_store_->identity());
     wallets_ = std::make_unique<shard::Router>(money_store_->identity());
     routes_ =
@@ -281,6 +288,28 @@ TEST_CASE("who opens and sends on in the same moment is not refused for want of 
   const auto poor = town.Send(town.Terms("fred", group, 1, 1));
   CHECK(poor.error().reason == static_cast<uint16_t>(model::Reason::kNoFunds));
   Prove(town);
+}
+
+TEST_CASE("failure 26: gone is not said because of an open whose commit is lost") {
+  for (const auto lost :
+       {storage::CommitFate::kUnknownLost, storage::CommitFate::kUnknownApplied}) {
+    Town town;
+    const auto group = town.Group("anna", {"bert", "carl"});
+    town.Deposit("anna", 100);
+    const auto sent = town.Send(town.Terms("anna", group, 100, 1));
+    const model::PacketId packet = std::get<model::PacketSending>(*sent).packet;
+    town.fate = lost;
+    const auto shard = *town.routes().ShardOf(packet);
+    const auto berts = town.Submit(shard, model::OpenPacket{packet, town.User("bert"), {true, 1}});
+    const auto carls = town.Submit(shard, model::OpenPacket{packet, town.User("carl"), {true, 1}});
+    town.Run();
+    const bool kept = lost == storage::CommitFate::kUnknownApplied;
+    CHECK(town.Take(berts).ok() == kept);
+    CHECK(town.Take(carls).error().reason ==
+          static_cast<uint16_t>(kept ? model::Reason::kPacketDone : model::Reason::kStoreStopped));
+    CHECK(town.Open(packet, "carl").ok() != kept);
+    Prove(town);
+  }
 }
 
 }  // namespace hongyan::testing
