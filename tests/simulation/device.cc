@@ -177,6 +177,13 @@ void Device::OnEntry(const storage::InboxStore::NumberedEntry& numbered,
             index_, cursor_.value, numbered.seq.value);
   const model::Entry& entry = numbered.entry;
   const model::Entry& stored = witness().EntryAt(user_, numbered.seq);
+  if (entry.kind == model::EntryKind::kPacketReturned) {
+    INVARIANT(stored.kind == entry.kind && stored.packet == entry.packet &&
+                  stored.returned_fen == entry.returned_fen,
+              "device {} was told of another return than is stored", index_);
+    cursor_ = numbered.seq;
+    return;
+  }
   INVARIANT(stored.conversation == entry.conversation && stored.conv_seq == entry.conv_seq,
             "device {} was given another entry {} than is stored", index_, numbered.seq.value);
   INVARIANT(message.body == witness().MessageAt(entry.conversation, entry.conv_seq).body,

@@ -11,8 +11,12 @@ namespace {
 constexpr int64_t kNsPerUs = 1000;
 constexpr int64_t kNsPerMs = 1'000'000;
 
+}  // namespace
+
 // Where a command goes, as access routes it.
-model::ShardId ShardOf(const shard::Router& router, const model::CommandBody& body) {
+model::ShardId FrontDoor::ShardOf(const model::CommandBody& body) const {
+  const shard::Router& router = server_.router;
+  const money::Routes& routes = server_.routes;
   if (const auto* send = std::get_if<model::SendMessage>(&body))
     return router.ShardOf(send->conversation);
   if (const auto* create = std::get_if<model::CreateGroup>(&body))
@@ -28,16 +32,26 @@ model::ShardId ShardOf(const shard::Router& router, const model::CommandBody& bo
     return router.ShardOf(revoke->user);
   if (const auto* retry = std::get_if<model::RetryParked>(&body)) return retry->target;
   if (const auto* accept = std::get_if<model::AcceptChannel>(&body)) return accept->target;
+  if (const auto* packet = std::get_if<model::SendPacket>(&body))
+    return routes.WalletOf(packet->terms.sender);
+  if (const auto* moves = std::get_if<model::MoveManyFunds>(&body))
+    return routes.WalletOf(moves->moves[0].user);
+  if (const auto* freeze = std::get_if<model::SetFrozen>(&body))
+    return routes.WalletOf(freeze->user);
+  // An id that nobody gave is anybody's.
+  if (const auto* grab = std::get_if<model::OpenPacket>(&body))
+    return routes.ShardOf(grab->packet).value_or(model::kFirstMoneyShard);
+  if (const auto* back = std::get_if<model::ReturnPacket>(&body))
+    return routes.ShardOf(back->packet).value_or(model::kFirstMoneyShard);
   throw Broken("the front door does not know where this command goes");
 }
-
-}  // namespace
 
 FrontDoor::FrontDoor(Server server, Ground ground, uint64_t first_connection)
     : server_(std::move(server)),
       ground_(ground),
       inbox_(server_.store.inboxes(), server_.online, server_.store.identity().generation),
       conversations_(server_.store.conversations()),
+      membership_(server_.store.conversations(), [this] { return time_ms(); }),
       next_connection_(first_connection) {}
 
 FrontDoor::~FrontDoor() {
@@ -172,13 +186,18 @@ base::Result<SyncPage> FrontDoor::ReadPage(model::UserId user, const Sync& sync)
   SyncPage answer;
   answer.head = page->head;
   std::vector<storage::ConversationStore::MessageKey> keys;
-  for (const auto& entry : page->entries)
-    keys.push_back({entry.entry.conversation, entry.entry.conv_seq});
+  for (const auto& entry : page->entries) {
+    if (entry.entry.kind == model::EntryKind::kMessage)
+      keys.push_back({entry.entry.conversation, entry.entry.conv_seq});
+  }
   auto bodies = conversations_.Bodies(keys, storage::Reach::kDisk);
   if (!bodies) return bodies.error();
-  for (const auto& body : *bodies) {
-    INVARIANT(body.has_value(), "an entry of user {} has no body", user.value);
-    answer.messages.push_back(*body);
+  auto body = bodies->begin();
+  for (const auto& entry : page->entries) {
+    answer.messages.emplace_back();
+    if (entry.entry.kind != model::EntryKind::kMessage) continue;
+    INVARIANT(body->has_value(), "an entry of user {} has no body", user.value);
+    answer.messages.back() = **body++;
   }
   answer.entries = std::move(page->entries);
   return answer;
@@ -220,7 +239,7 @@ void FrontDoor::OnCommand(uint64_t connection, uint64_t number, model::CommandBo
 // ------------------------------------------------------------------------------
 
 void FrontDoor::Submit(model::Command command, std::function<void(const model::Reply&)> done) {
-  command.shard = ShardOf(server_.router, command.body);
+  command.shard = ShardOf(command.body);
   command.reply_to = {0, next_ticket_++};
   const uint64_t ticket = command.reply_to.ticket;
   waiting_[ticket] = {command.body, std::move(done)};
@@ -237,7 +256,20 @@ void FrontDoor::Answered(const Waiting& waiting, const model::Reply& reply) {
     ground_.witness.Answered(*create, reply);
   } else if (const auto* change = std::get_if<model::ChangeMembers>(&waiting.command)) {
     ground_.witness.Answered(*change, reply);
+  } else {
+    ground_.money.Answered(waiting.command, reply);
   }
+}
+
+base::Result<money::Board::Grab> FrontDoor::Grab(model::PacketId packet, model::UserId user,
+                                                 const model::Eligible* eligible) {
+  const auto shard = server_.routes.ShardOf(packet);
+  if (!shard) return money::Board::Grab{};
+  const shard::Executor& executor = server_.executor_of(*shard);
+  const int64_t now_ms = executor.time_ms();
+  auto grab = server_.board.Look(packet, user, eligible, now_ms, executor.opens_in_flight(packet));
+  ground_.money.Grabbed(packet, user, grab, now_ms);
+  return grab;
 }
 
 void FrontDoor::Replies(std::vector<shard::Outbound> replies) {
@@ -279,6 +311,7 @@ void FrontDoor::OnEffect(const model::Effect& effect) {
     }
     return;
   }
+  if (std::holds_alternative<model::WalletChanged>(effect)) return;
   const auto& ended = std::get<model::SessionsEnded>(effect);
   std::vector<uint64_t> over;
   for (auto& [connection, session] : sessions_) {

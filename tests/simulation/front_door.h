@@ -6,13 +6,17 @@
 #include <vector>
 
 #include "access/told.h"
+#include "conversation/membership.h"
 #include "conversation/reader.h"
 #include "inbox/online_heads.h"
 #include "inbox/reader.h"
+#include "money/board.h"
+#include "money/routes.h"
 #include "shard/executor.h"
 #include "shard/outlet.h"
 #include "shard/router.h"
 #include "simulation/events.h"
+#include "simulation/money_witness.h"
 #include "simulation/plan.h"
 #include "simulation/trace.h"
 #include "simulation/wire.h"
@@ -39,6 +43,8 @@ class FrontDoor final : public shard::Outlet {
     storage::MessageStore& store;
     const shard::Router& router;
     inbox::OnlineHeads& online;
+    const money::Routes& routes;
+    const money::Board& board;
     std::function<shard::Executor&(model::ShardId)> executor_of;
   };
   struct Ground {
@@ -48,6 +54,7 @@ class FrontDoor final : public shard::Outlet {
     const Faults& faults;
     Trace& trace;
     Witness& witness;
+    MoneyWitness& money;
   };
 
   FrontDoor(Server server, Ground ground, uint64_t first_connection);
@@ -60,6 +67,11 @@ class FrontDoor final : public shard::Outlet {
 
   // Any command, as an administrator or a prober asks it. `done` may be empty.
   void Submit(model::Command command, std::function<void(const model::Reply&)> done);
+
+  // The grab: what the board says, checked against the disk.
+  base::Result<money::Board::Grab> Grab(model::PacketId packet, model::UserId user,
+                                        const model::Eligible* eligible);
+  const money::Eligibility& membership() const { return membership_; }
 
   // The process dies: nothing that is not on its way may leave.
   void Silence() { silent_ = true; }
@@ -99,6 +111,7 @@ class FrontDoor final : public shard::Outlet {
     std::function<void(const model::Reply&)> done;
   };
 
+  model::ShardId ShardOf(const model::CommandBody& body) const;
   void OnRequest(uint64_t connection, const Request& request);
   void OnLogin(uint64_t connection, uint64_t number, const Login& login);
   void OnSync(uint64_t connection, Session& session, uint64_t number, const Sync& sync);
@@ -116,6 +129,7 @@ class FrontDoor final : public shard::Outlet {
   const Ground ground_;
   const inbox::Reader inbox_;
   const conversation::Reader conversations_;
+  const conversation::Membership membership_;
   std::map<uint64_t, Session> sessions_;
   std::map<uint64_t, Waiting> waiting_;
   std::map<model::UserId, model::Seq> shown_;  // heads readers were shown in this life

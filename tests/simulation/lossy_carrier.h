@@ -1,7 +1,8 @@
 #pragma once
 
 #include <functional>
-#include <vector>
+#include <map>
+#include <utility>
 
 #include "cluster/carrier.h"
 #include "simulation/events.h"
@@ -17,10 +18,8 @@ class LossyCarrier final : public cluster::Carrier {
   LossyCarrier(Events& events, Random& random, const Faults& faults, const Plan& plan, Trace& trace)
       : events_(events), random_(random), faults_(faults), plan_(plan), trace_(trace) {}
 
-  // Who takes what goes to a shard now; null = nobody, it is lost.
-  void Connect(std::vector<cluster::CarrierEnd*> ends_by_shard) {
-    ends_ = std::move(ends_by_shard);
-  }
+  // Who takes what goes to a shard now; where there is nobody it is lost.
+  void Connect(std::map<model::ShardId, cluster::CarrierEnd*> ends) { ends_ = std::move(ends); }
 
   // The process is dead: what it would still send never leaves.
   void Silence(bool silent) { silent_ = silent; }
@@ -31,7 +30,8 @@ class LossyCarrier final : public cluster::Carrier {
  private:
   void Deliver(std::function<void()> arrive);
   cluster::CarrierEnd* EndOf(model::ShardId shard) const {
-    return shard < ends_.size() ? ends_[shard] : nullptr;
+    const auto end = ends_.find(shard);
+    return end == ends_.end() ? nullptr : end->second;
   }
 
   Events& events_;
@@ -39,7 +39,7 @@ class LossyCarrier final : public cluster::Carrier {
   const Faults& faults_;
   const Plan& plan_;
   Trace& trace_;
-  std::vector<cluster::CarrierEnd*> ends_;
+  std::map<model::ShardId, cluster::CarrierEnd*> ends_;
   bool silent_ = false;
 };
 

@@ -1,4 +1,4 @@
-// The deterministic simulator: the whole messaging core in one thread from one seed.
+// The deterministic simulator: the whole core of messages and money in one thread from one seed.
 
 #include <spdlog/spdlog.h>
 
@@ -43,16 +43,23 @@ struct Total {
     sum.unknown += run.unknown;
     sum.shortcuts += run.shortcuts;
     sum.steps += run.steps;
+    sum.packets += run.packets;
+    sum.claims += run.claims;
+    sum.refunds += run.refunds;
+    sum.lost_tails += run.lost_tails;
   }
   void Print() const {
     std::printf(
         "%lld seeds: %lld steps, %lld messages, %lld entries, %lld commits (%lld of unknown "
         "outcome), "
-        "%lld shortcuts, %lld lives: every invariant held\n",
+        "%lld shortcuts, %lld lives, %lld packets, %lld opens, %lld refunds, %lld lost tails: "
+        "every invariant held\n",
         static_cast<long long>(seeds), static_cast<long long>(sum.steps),
         static_cast<long long>(sum.messages), static_cast<long long>(sum.entries),
         static_cast<long long>(sum.commits), static_cast<long long>(sum.unknown),
-        static_cast<long long>(sum.shortcuts), static_cast<long long>(sum.lives));
+        static_cast<long long>(sum.shortcuts), static_cast<long long>(sum.lives),
+        static_cast<long long>(sum.packets), static_cast<long long>(sum.claims),
+        static_cast<long long>(sum.refunds), static_cast<long long>(sum.lost_tails));
   }
 };
 
@@ -84,10 +91,9 @@ bool RunSeed(uint64_t seed, bool verbose, bool one, Total& total) {
 
 int main(int argc, char** argv) {
   CLI::App app{
-      "Runs Hongyan's messaging core in one thread from one seed, with faults, and checks that "
-      "nothing\n"
-      "acknowledged is lost, doubled or out of order. Exit code 1: an invariant broke; its seed "
-      "replays it.\n"
+      "Runs Hongyan's core in one thread from one seed, with faults, and checks that nothing\n"
+      "acknowledged is lost, doubled or out of order, and no fen made or missing.\n"
+      "Exit code 1: an invariant broke; its seed replays it.\n"
       "Examples: simulation --seeds 1..500    simulation --seed 42 --verbose    simulation --long"};
   std::string range = "1..500";
   uint64_t seed = 0;

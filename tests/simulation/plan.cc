@@ -8,6 +8,28 @@ double Sometimes(Random& random, double often, double at_most) {
   return at_most * static_cast<double>(random.Between(1, 10)) / 10;
 }
 
+// Half of the plans know no money: what they find is found in messages alone.
+void DrawMoney(Random& random, Plan& plan) {
+  if (random.Chance(0.5)) return;
+  plan.spending = static_cast<double>(random.Between(1, 9)) / 10;
+  plan.money_shards = static_cast<int>(random.Between(1, 3));
+  plan.money_executors = random.Chance(0.6) ? 1 : plan.money_shards;
+  money::Limits& limits = plan.money_limits;
+  limits.max_total_fen = 2'000;
+  limits.max_share_fen = random.Between(50, 500);
+  limits.max_shares = 12;
+  limits.max_transfer_fen = 3'000;
+  limits.max_greeting_bytes = 20;
+  // Some are over before their message is stored.
+  const auto life = random.Below(4);
+  limits.life_ms = life == 0   ? random.Between(100, 1000)
+                   : life == 1 ? random.Between(1000, 10'000)
+                               : random.Between(10'000, 300'000);
+  if (random.Chance(0.4)) plan.to_midnight_ms = random.Below(20'000);
+  if (random.Chance(0.5)) plan.lost_tail = static_cast<Plan::LostTail>(random.Between(1, 3));
+  plan.copied_at = static_cast<int>(random.Below(plan.steps));
+}
+
 }  // namespace
 
 Plan DrawPlan(Random& random) {
@@ -54,8 +76,10 @@ Plan DrawPlan(Random& random) {
   faults.broken_slice = Sometimes(random, 0.3, 1.0);
   faults.app_dies = Sometimes(random, 0.4, 0.02);
   faults.reinstall = Sometimes(random, 0.4, 0.005);
+  faults.stall = Sometimes(random, 0.3, 0.005);
   // Without lost effects nobody may have to wait for a heartbeat.
   if (faults.effect_lost == 0 && random.Chance(0.5)) plan.heartbeat_ms = int64_t{24} * 3600 * 1000;
+  DrawMoney(random, plan);
   return plan;
 }
 

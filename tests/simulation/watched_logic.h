@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "shard/unit_of_work.h"
@@ -9,8 +10,9 @@
 
 namespace hongyan::simulation {
 
-// The real logic of a shard, watched at its door: what is refused or failed has written nothing and
-// sent nothing, and nothing is published while its commit is open. Shard thread.
+// The real logic of a shard, watched at its door: what is refused, put aside or failed has written
+// nothing and sent nothing (a send of money may have its refusal remembered), and nothing is
+// published while its commit is open. Shard thread.
 class WatchedLogic final : public shard::Logic {
  public:
   explicit WatchedLogic(std::unique_ptr<shard::Logic> logic) : logic_(std::move(logic)) {}
@@ -19,9 +21,14 @@ class WatchedLogic final : public shard::Logic {
     Watch watch(work);
     const size_t before = work.batch().records();
     logic_->Apply(watch, command);
-    INVARIANT(!watch.refused || (work.batch().records() == before && watch.emitted == 0),
-              "a command was refused ({}) and yet has written {} records and {} items", watch.why,
+    const size_t remembered = std::holds_alternative<model::SendPacket>(command.body) ? 1 : 0;
+    INVARIANT(!watch.aside || (work.batch().records() == before && watch.emitted == 0),
+              "a command was put aside and yet has written {} records and {} items",
               work.batch().records() - before, watch.emitted);
+    INVARIANT(
+        !watch.refused || (work.batch().records() <= before + remembered && watch.emitted == 0),
+        "a command was refused ({}) and yet has written {} records and {} items", watch.why,
+        work.batch().records() - before, watch.emitted);
   }
 
   base::Result<shard::ItemOutcome> ApplyItem(shard::UnitOfWork& work, const shard::ItemPlace& place,
@@ -68,13 +75,17 @@ class WatchedLogic final : public shard::Logic {
     bool MayEmit(model::ShardId target, std::string* reason) const override {
       return work.MayEmit(target, reason);
     }
-    void AwaitArrivals() override { work.AwaitArrivals(); }
+    void AwaitArrivals() override {
+      aside = true;
+      work.AwaitArrivals();
+    }
     bool waited() const override { return work.waited(); }
     bool arrivals_missing() const override { return work.arrivals_missing(); }
     bool BelowDiskReserve() const override { return work.BelowDiskReserve(); }
 
     shard::UnitOfWork& work;
     bool refused = false;
+    bool aside = false;
     int emitted = 0;
     std::string why;
   };

@@ -59,6 +59,11 @@ void Witness::Asked(const model::ChangeMembers& change) {
   conversations_[id];
 }
 
+void Witness::Asked(const model::PacketTerms& terms) {
+  packets_.try_emplace(Key{terms.conversation, terms.sender, terms.request_id}, terms);
+  conversations_[terms.conversation];
+}
+
 // -- answered
 // --------------------------------------------------------------------------------------------
 
@@ -161,7 +166,9 @@ void Witness::LookAtMessages(ConversationId id, Conversation& conversation) {
     conversation.time_ms = m.time_ms;
     conversation.ordinal = m.ordinal;
     ++messages_;
-    if (counts) {
+    if (m.kind == model::BodyKind::kRedPacket || m.kind == model::BodyKind::kTransfer) {
+      TakePacket(id, conversation, m);
+    } else if (counts) {
       TakeUserMessage(id, conversation, m);
     } else {
       TakeSystemMessage(id, conversation, m);
@@ -189,16 +196,66 @@ void Witness::TakeUserMessage(ConversationId id, Conversation& conversation,
               asked->second.counter, last, Text(id));
     last = asked->second.counter;
   }
+  PassOn(id, conversation, m.seq);
+}
+
+void Witness::PassOn(ConversationId id, const Conversation& conversation, ConvSeq seq) {
   if (id.is_group()) {
-    for (const auto& [user, joined] : conversation.members) due_[{user, id}].push_back(m.seq);
+    for (const auto& [user, joined] : conversation.members) due_[{user, id}].push_back(seq);
   } else {
-    due_[{UserId(id.a), id}].push_back(m.seq);
-    if (id.a != id.b) due_[{UserId(id.b), id}].push_back(m.seq);
+    due_[{UserId(id.a), id}].push_back(seq);
+    if (id.a != id.b) due_[{UserId(id.b), id}].push_back(seq);
   }
+}
+
+// The message of a packet says what was sent, once, and its sender is there when it is stored.
+void Witness::TakePacket(ConversationId id, Conversation& conversation, const model::Message& m) {
+  const auto asked = packets_.find(Key{id, m.sender, m.client_msg_id});
+  INVARIANT(asked != packets_.end(), "message {} of {} is a packet nobody sent", m.seq.value,
+            Text(id));
+  INVARIANT(!id.is_group() || conversation.members.contains(m.sender),
+            "message {} of {} is a packet from user {}, who is no member", m.seq.value, Text(id),
+            m.sender.value);
+  v1::Body body;
+  INVARIANT(body.ParseFromString(m.body) && body.has_transfer() != body.has_red_packet() &&
+                body.has_transfer() == (m.kind == model::BodyKind::kTransfer),
+            "message {} of {} has not the body of a packet", m.seq.value, Text(id));
+  const model::PacketId packet(body.has_transfer() ? body.transfer().packet_id()
+                                                   : body.red_packet().packet_id());
+  INVARIANT(announced_.try_emplace(packet, Place{id, m.seq}).second,
+            "packet {} is announced twice, again by message {} of {}", packet.value, m.seq.value,
+            Text(id));
+  PassOn(id, conversation, m.seq);
+}
+
+// What became of a packet is said once, after its own message.
+void Witness::TakeNotice(ConversationId id, Conversation& conversation, const model::Message& m) {
+  v1::Body body;
+  INVARIANT(body.ParseFromString(m.body) && body.system().has_packet_notice(),
+            "message {} of {} comes from nobody and is no notice", m.seq.value, Text(id));
+  const model::PacketId packet(body.system().packet_notice().packet_id());
+  const auto place = announced_.find(packet);
+  INVARIANT(place != announced_.end() && place->second.conversation == id,
+            "message {} of {} tells of packet {}, which was not announced there", m.seq.value,
+            Text(id), packet.value);
+  INVARIANT(notices_.try_emplace(packet, m).second,
+            "message {} of {} tells of packet {} a second time", m.seq.value, Text(id),
+            packet.value);
+  PassOn(id, conversation, m.seq);
+}
+
+void Witness::TakeReturned(UserId user, const model::Entry& entry) {
+  const auto asked = packets_.find(Key{entry.conversation, user, entry.client_msg_id});
+  INVARIANT(asked != packets_.end() && entry.conv_seq == ConvSeq(),
+            "user {} hears that packet {} came back, which that user never sent", user.value,
+            entry.packet.value);
+  INVARIANT(returned_.try_emplace(entry.packet, entry).second,
+            "user {} hears twice that packet {} came back", user.value, entry.packet.value);
 }
 
 void Witness::TakeSystemMessage(ConversationId id, Conversation& conversation,
                                 const model::Message& m) {
+  if (!m.sender && m.client_msg_id.is_zero()) return TakeNotice(id, conversation, m);
   const auto asked = changes_.find(Key{id, m.sender, m.client_msg_id});
   INVARIANT(asked != changes_.end(), "message {} of {} announces what nobody asked for",
             m.seq.value, Text(id));
@@ -294,6 +351,10 @@ void Witness::LookAtEntries(UserId user) {
               looked.value, seq.value);
     looked = seq;
     ++entries_;
+    if (entry.kind == model::EntryKind::kPacketReturned) {
+      TakeReturned(user, entry);
+      continue;
+    }
     const auto due = due_.find({user, entry.conversation});
     INVARIANT(due != due_.end() && !due->second.empty(),
               "user {} got message {} of {} that is not for that inbox, or got it before",

@@ -27,6 +27,8 @@ class Witness {
   void Asked(const model::SendMessage& send, int device, int64_t counter);
   void Asked(const model::CreateGroup& create);
   void Asked(const model::ChangeMembers& change);
+  // A send of money: its message is the server's to make.
+  void Asked(const model::PacketTerms& terms);
 
   // -- answered: called at the moment a reply leaves the shard. What is acknowledged must be on
   // disk now and have the numbers it had before; what is refused must not be there because of it.
@@ -65,6 +67,16 @@ class Witness {
     model::Sent sent;
   };
   const std::vector<Accepted>& accepted() const { return accepted_; }
+
+  // -- what conversations and inboxes say of packets, each thing at most once
+  struct Place {
+    model::ConversationId conversation;
+    model::ConvSeq seq;
+  };
+  const std::map<model::PacketId, Place>& announced() const { return announced_; }
+  const std::map<model::PacketId, model::Message>& notices() const { return notices_; }
+  const std::map<model::PacketId, model::Entry>& returned() const { return returned_; }
+
   int64_t messages() const { return messages_; }
   int64_t entries() const { return entries_; }
 
@@ -101,14 +113,16 @@ class Witness {
   void LookAtMessages(model::ConversationId id, Conversation& conversation);
   void TakeUserMessage(model::ConversationId id, Conversation& conversation,
                        const model::Message& m);
+  void TakePacket(model::ConversationId id, Conversation& conversation, const model::Message& m);
+  void TakeNotice(model::ConversationId id, Conversation& conversation, const model::Message& m);
+  void TakeReturned(model::UserId user, const model::Entry& entry);
+  void PassOn(model::ConversationId id, const Conversation& conversation, model::ConvSeq seq);
   void TakeSystemMessage(model::ConversationId id, Conversation& conversation,
                          const model::Message& m);
   void TakeCreation(model::ConversationId id, Conversation& conversation, const model::Message& m,
                     const Change& asked);
   void TakeChange(model::ConversationId id, Conversation& conversation, const model::Message& m,
                   const Change& asked);
-  void PassOn(const Conversation& conversation, const std::vector<model::UserId>& joining,
-              const std::vector<model::UserId>& leaving);
   void LookAtEntries(model::UserId user);
   void CheckStored(const Key& key, model::ConvSeq seq, int64_t time_ms) const;
   void CheckGroupAtTheEnd(model::GroupId id, const Conversation& conversation) const;
@@ -118,6 +132,10 @@ class Witness {
   const std::vector<model::UserId> users_;
   std::map<Key, Send> sends_;
   std::map<Key, Change> changes_;
+  std::map<Key, model::PacketTerms> packets_;  // by the send's request id
+  std::map<model::PacketId, Place> announced_;
+  std::map<model::PacketId, model::Message> notices_;
+  std::map<model::PacketId, model::Entry> returned_;
   std::map<model::ConversationId, Conversation> conversations_;
   std::map<model::UserId, model::Seq> looked_;  // entries up to here were checked
   std::map<model::UserId, model::Seq> shown_;

@@ -4,41 +4,30 @@
 #include <utility>
 
 #include "model/reason.h"
-#include "simulation/watched_logic.h"
+#include "money/audit.h"
 
 namespace hongyan::simulation {
 namespace {
 
 constexpr int64_t kNsPerMs = 1'000'000;
-constexpr int64_t kStartMs = 1'800'000'000'000;
+constexpr int64_t kDayMs = int64_t{24} * 3600 * 1000;
+constexpr int64_t kMidnightMs = int64_t{20'834} * kDayMs;
 constexpr int64_t kWallStepMs = 12 * 3600 * 1000;  // the wall clock stays within half of it
-constexpr int64_t kStartBehindMs = 4 * 60 * 1000;  // no further behind at a start: it is refused
 constexpr int64_t kCalmMs = 120'000;               // by then everything has come to rest
 
 }  // namespace
-
-// One life of the process.
-struct World::Life {
-  explicit Life(std::unique_ptr<storage::MemoryMessageStore> s)
-      : store(std::move(s)), router(store->identity()) {}
-
-  std::unique_ptr<storage::MemoryMessageStore> store;
-  shard::Router router;
-  inbox::OnlineHeads online;
-  MessageCounters counters;
-  std::unique_ptr<FrontDoor> door;
-  std::vector<std::unique_ptr<shard::Executor>> executors;
-  std::vector<int64_t> ticked_ns;
-};
 
 World::World(uint64_t seed, Trace& trace)
     : trace_(trace),
       random_(seed),
       plan_(DrawPlan(random_)),
-      clock_(kStartMs),
+      clock_(kMidnightMs - plan_.to_midnight_ms),
       events_(clock_),
       state_(storage::MemoryState::Create(random_.Next(), plan_.shards)),
       router_(state_->identity),
+      money_state_(storage::MemoryMoneyState::Create(random_.Next(), plan_.money_shards)),
+      wallets_(money_state_->identity),
+      routes_(wallets_, money_state_->money, router_),
       carrier_(events_, random_, faults_, plan_, trace_) {}
 
 World::~World() = default;
@@ -47,15 +36,25 @@ FrontDoor* World::door() { return life_ ? life_->door.get() : nullptr; }
 
 Summary World::Run() {
   trace_.Note(
-      "plan shards {} executors {} users {} crowd {} steps {} batch {} slice {} shortcut {}",
+      "plan shards {} executors {} users {} crowd {} steps {} batch {} slice {} shortcut {} "
+      "money {}",
       plan_.shards, plan_.executors, plan_.users, plan_.crowd, plan_.steps,
-      plan_.limits.batch_records, plan_.limits.slice_at_least, plan_.limits.shortcut_entries);
+      plan_.limits.batch_records, plan_.limits.slice_at_least, plan_.limits.shortcut_entries,
+      plan_.money() ? plan_.money_shards : 0);
   CreateUsers();
   Storm();
   Calm();
   witness_->LookAtTheEnd();
+  if (plan_.money()) {
+    money_->LookAtTheEnd();
+    AuditMoney(true);
+  }
+  summary_.packets = static_cast<int64_t>(money_->packets().size());
+  summary_.claims = money_->claims();
+  summary_.refunds = money_->refunds();
   summary_.messages = witness_->messages();
   summary_.entries = witness_->entries();
+  if (plan_.lost_tail != Plan::LostTail::kNone) LoseTail();
   summary_.steps = trace_.step;
   return summary_;
 }
@@ -74,6 +73,9 @@ void World::CreateUsers() {
     rows.push_back(std::move(user));
   }
   witness_ = std::make_unique<Witness>(*state_, users);
+  money_ = std::make_unique<MoneyWitness>(*money_state_, *witness_, routes_);
+  purses_ = std::make_unique<Purses>(
+      Purses::Ground{random_, clock_, plan_, faults_, trace_, *witness_, *money_});
   app_users_.assign(users.begin(), users.begin() + plan_.users);
   Start();
   for (const auto& user : rows) {
@@ -85,6 +87,7 @@ void World::CreateUsers() {
     }
     INVARIANT(created, "a user was not created");
   }
+  if (plan_.money()) purses_->Endow();
   for (const auto user : app_users_) {
     for (int64_t n = random_.Between(1, 3); n > 0; --n) {
       devices_.push_back(std::make_unique<Device>(
@@ -99,6 +102,9 @@ void World::Storm() {
   for (int i = 0; i < plan_.steps; ++i) {
     Step();
     Mischief();
+    if (i != plan_.copied_at || plan_.lost_tail == Plan::LostTail::kNone) continue;
+    old_messages_ = *state_;
+    old_money_ = *money_state_;
   }
 }
 
@@ -110,6 +116,7 @@ void World::Calm() {
   if (!life_) Start();
   for (const auto& device : devices_) device->StayOnline();
   RestUntil(clock_.BootNs() + kCalmMs * kNsPerMs);
+  if (plan_.money()) OutliveThePackets();
   // Whoever has only copies of its own to pull learns of them by the next heartbeat; a slice that
   // rotted is found by the next message of its group.
   for (const auto& device : devices_) device->BeatNow();
@@ -130,6 +137,34 @@ void World::Calm() {
   while (clock_.BootNs() < heard_ns) Step();
   life_->door->CheckSessions();
   ReadHistories();
+}
+
+// Every packet's time comes; then nothing of money is left anywhere but in wallets.
+void World::OutliveThePackets() {
+  trace_.Note("all packets expire");
+  clock_.Advance(plan_.money_limits.life_ms + plan_.money_limits.life_ms / 50 + 1000);
+  const int64_t until_ns = clock_.BootNs() + kCalmMs * kNsPerMs;
+  while (!money_->AllClosed()) {
+    INVARIANT(clock_.BootNs() < until_ns, "a packet is open {} s after the end of its life",
+              kCalmMs / 1000);
+    Step();
+  }
+  RestUntil(clock_.BootNs() + kCalmMs * kNsPerMs);
+}
+
+// What the administrator's audit says of the books is what is true of them.
+void World::AuditMoney(bool drained) {
+  if (!life_) return;
+  const auto report = money::Audit(*life_->money_store);
+  using Verdict = money::AuditReport::Verdict;
+  // A store that waits to be reopened cannot be read.
+  if (!drained && report.verdict == Verdict::kNotProven && report.findings.empty()) return;
+  INVARIANT(report.verdict == Verdict::kProven, "the audit finds {} at {}: {}",
+            report.findings.empty() ? "nothing" : report.findings.front().what,
+            report.findings.empty() ? "" : report.findings.front().where,
+            report.findings.empty() ? report.unread.front() : report.findings.front().text);
+  INVARIANT(!drained || report.in_transit_fen == 0, "{} fen are still on their way",
+            report.in_transit_fen);
 }
 
 void World::RestUntil(int64_t until_ns) {
@@ -210,12 +245,14 @@ std::string World::WhatIsStillBusy() const {
   if (touching_ > 0) busy += fmt::format("{} groups are not touched yet; ", touching_);
   if (life_->door->waiting() > 0)
     busy += fmt::format("{} commands wait for a reply; ", life_->door->waiting());
+  if (!purses_->idle()) busy += purses_->Describe() + "; ";
+  busy += money_->WhatIsUnderWay();
   if (!state_->parked.empty()) {
     busy += fmt::format("{} items are parked, the first because {}; ", state_->parked.size(),
                         state_->parked.begin()->second.why);
   }
-  for (const auto& executor : life_->executors) {
-    for (const auto& channel : executor->report().channels) {
+  for (const auto& driver : life_->drivers) {
+    for (const auto& channel : driver.executor->report().channels) {
       if (channel.backlog_items == 0 && channel.stopped.empty()) continue;
       busy += fmt::format("channel {}>{} has {} items under way {}; ", channel.source,
                           channel.target, channel.backlog_items, channel.stopped);
@@ -241,7 +278,12 @@ void World::Step() {
     Device& device = *random_.Pick(devices_);
     device.Act(door(), !calm_ && random_.Chance(plan_.activity));
   }
-  if (trace_.step % 16 == 0) witness_->Look();
+  if (plan_.money()) purses_->Act(door(), !calm_ && random_.Chance(plan_.spending));
+  if (trace_.step % 16 == 0) {
+    witness_->Look();
+    if (plan_.money()) money_->Look();
+  }
+  if (plan_.money() && trace_.step % 256 == 0) AuditMoney(false);
 }
 
 void World::PassTime() {
@@ -269,155 +311,18 @@ void World::PassTime() {
 void World::RunExecutors() {
   if (!life_) return;
   try {
-    for (size_t i = 0; i < life_->executors.size(); ++i) {
+    for (Life::Driver& driver : life_->drivers) {
       if (!calm_ && !random_.Chance(plan_.run)) continue;
-      shard::Executor& executor = *life_->executors[i];
-      executor.RunOnce();
+      if (clock_.BootNs() < stalled_until_[driver.money ? 1 : 0]) continue;
+      driver.executor->RunOnce();
       if (dying_) throw ProcessDied{};
-      if (clock_.BootNs() - life_->ticked_ns[i] >= 100 * kNsPerMs) {
-        life_->ticked_ns[i] = clock_.BootNs();
-        executor.Tick();
+      if (clock_.BootNs() - driver.ticked_ns >= 100 * kNsPerMs) {
+        driver.ticked_ns = clock_.BootNs();
+        driver.executor->Tick();
       }
     }
   } catch (const ProcessDied&) {
     Kill("at a commit");
-  }
-}
-
-storage::CommitFate World::FateOfCommit() {
-  using storage::CommitFate;
-  if (dying_) throw ProcessDied{};
-  ++summary_.commits;
-  life_->door->Poll();  // what readers see while the commit is open
-  if (random_.Chance(faults_.die_before)) throw ProcessDied{};
-  if (random_.Chance(faults_.die_after)) {
-    dying_ = true;
-    life_->door->Silence();
-    carrier_.Silence(true);
-    return CommitFate::kApply;
-  }
-  CommitFate fate = CommitFate::kApply;
-  if (random_.Chance(faults_.reject)) fate = CommitFate::kReject;
-  if (random_.Chance(faults_.guard)) fate = CommitFate::kGuard;
-  if (random_.Chance(faults_.unknown)) {
-    fate = random_.Chance(0.5) ? CommitFate::kUnknownApplied : CommitFate::kUnknownLost;
-    ++summary_.unknown;
-  }
-  trace_.Note("commit {}", static_cast<int>(fate));
-  return fate;
-}
-
-// -- lives
-// -----------------------------------------------------------------------------------------------
-
-void World::Start() {
-  ++summary_.lives;
-  // A server whose clock is far behind its store does not start until somebody has set it.
-  for (const auto& [shard, head] : state_->heads) {
-    const int64_t behind_ms = head.time_ms - clock_.WallMs();
-    if (behind_ms < kStartBehindMs) continue;
-    clock_.StepWall(behind_ms);
-    wall_offset_ms_ += behind_ms;
-  }
-  if (random_.Chance(faults_.broken_slice)) DamageSlice();
-  storage::MemoryFaults faults;
-  faults.commit = [this] { return FateOfCommit(); };
-  faults.reopen_fails = [this] {
-    if (dying_ || random_.Chance(faults_.die_before)) throw ProcessDied{};
-    return random_.Chance(faults_.reopen_fails);
-  };
-  faults.not_in_memory = [this] { return random_.Chance(faults_.not_in_memory); };
-  faults.below_disk_reserve = [this] { return clock_.BootNs() < disk_full_until_; };
-  life_ = std::make_unique<Life>(std::make_unique<storage::MemoryMessageStore>(state_, faults));
-  Life& life = *life_;
-
-  // Which executor drives which shard is chosen at start and never stored.
-  const auto count = static_cast<size_t>(random_.Between(1, plan_.executors));
-  std::vector<std::vector<model::ShardId>> shards(count);
-  std::vector<size_t> executor_of(static_cast<size_t>(plan_.shards));
-  for (int shard = 0; shard < plan_.shards; ++shard) {
-    const auto executor = static_cast<size_t>(random_.Below(static_cast<int64_t>(count)));
-    shards[executor].push_back(static_cast<model::ShardId>(shard));
-    executor_of[static_cast<size_t>(shard)] = executor;
-  }
-  life.door = std::make_unique<FrontDoor>(
-      FrontDoor::Server{*life.store, life.router, life.online,
-                        [&life, executor_of](model::ShardId shard) -> shard::Executor& {
-                          return *life.executors[executor_of[shard]];
-                        }},
-      FrontDoor::Ground{events_, random_, clock_, faults_, trace_, *witness_}, next_connection_);
-  std::vector<cluster::CarrierEnd*> ends;
-  for (size_t i = 0; i < count; ++i) {
-    life.executors.push_back(std::make_unique<shard::Executor>(fmt::format("message{}", i),
-                                                               shards[i], *life.store, carrier_,
-                                                               *life.door, clock_, plan_.limits));
-    auto opened = life.executors.back()->Open([this, &life](model::ShardId) {
-      return std::make_unique<WatchedLogic>(std::make_unique<MessageShard>(
-          *life.store, life.router, life.online, life.counters, plan_.group_limits));
-    });
-    INVARIANT(opened.ok(), "the server does not start: {}", opened.error().text);
-    life.ticked_ns.push_back(clock_.BootNs());
-  }
-  for (int shard = 0; shard < plan_.shards; ++shard) {
-    ends.push_back(life.executors[executor_of[static_cast<size_t>(shard)]].get());
-  }
-  carrier_.Connect(ends);
-  trace_.Note("life {} begins with {} executors", summary_.lives, count);
-}
-
-void World::Kill(const char* why) {
-  if (!life_) return;
-  trace_.Note("the process dies {}", why);
-  carrier_.Connect({});
-  carrier_.Silence(true);
-  life_->door->Silence();
-  next_connection_ = life_->door->next_connection();
-  INVARIANT(life_->store->collisions() == 0, "a number was given twice: unique keys fired {} times",
-            life_->store->collisions());
-  for (const auto& executor : life_->executors) {
-    executor->Tick();
-    summary_.shortcuts += executor->report().shortcuts;
-  }
-  life_->executors.clear();
-  life_.reset();
-  carrier_.Silence(false);
-  dying_ = false;
-  state_->Crash();
-}
-
-// A follower slice rots: version, count or followers are not what they were.
-void World::DamageSlice() {
-  if (state_->slices.empty()) return;
-  auto slice = state_->slices.begin();
-  std::advance(slice, random_.Below(static_cast<int64_t>(state_->slices.size())));
-  const auto [shard, group] = slice->first;
-  // Two damages may cancel out so that nobody can see them: one at most per slice.
-  if (slice->second.awaiting_snapshot || !damaged_.insert(slice->first).second) return;
-  witness_->SliceDamaged();
-  auto followers = state_->followers.lower_bound({slice->first, model::UserId()});
-  const bool has_followers =
-      followers != state_->followers.end() && followers->first.first == slice->first;
-  // In the middle of a change of members nobody can tell a rotten row of a follower from one that
-  // the change has written, and the cache may not look again: what is seen there is the slice's
-  // row.
-  const bool amid = std::any_of(state_->marks.begin(), state_->marks.end(), [&](const auto& mark) {
-    return mark.first.target == shard && mark.second.position != 0;
-  });
-  const auto damage = amid ? random_.Below(2) * 3 : random_.Below(4);
-  trace_.Note("slice of group {} in shard {} is damaged, kind {}", group.value, shard, damage);
-  if (damage == 0) {
-    slice->second.version += random_.Chance(0.5) ? 1 : -1;
-  } else if (damage == 1 && has_followers) {
-    state_->followed.erase({followers->first.second, group});
-    state_->followers.erase(followers);
-  } else if (damage == 2) {
-    const auto stranger = random_.Pick(witness_->users());
-    if (router_.ShardOf(stranger) != shard) return;
-    const auto row = state_->followers.try_emplace(
-        {slice->first, stranger}, model::Follower{stranger, model::ConvSeq(1), {}});
-    if (row.second) state_->followed[{stranger, group}] = shard;
-  } else {
-    state_->slices.erase(slice);
   }
 }
 
@@ -427,6 +332,13 @@ void World::DamageSlice() {
 void World::Mischief() {
   if (random_.Chance(faults_.disk_full))
     disk_full_until_ = clock_.BootNs() + random_.Below(3000) * kNsPerMs;
+  if (random_.Chance(faults_.stall)) {
+    // Chat or money is down for so long that packets may expire meanwhile.
+    const bool money = random_.Chance(0.5);
+    trace_.Note("the {} shards stand still", money ? "money" : "message");
+    stalled_until_[money ? 1 : 0] =
+        clock_.BootNs() + random_.Below(2 * plan_.money_limits.life_ms % 60'000 + 1) * kNsPerMs;
+  }
   if (random_.Chance(faults_.die)) Kill("at any moment");
   if (life_ && random_.Chance(faults_.hang_up)) {
     const auto connections = life_->door->connections();

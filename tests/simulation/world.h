@@ -2,17 +2,19 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "message_shard.h"
 #include "simulation/device.h"
 #include "simulation/front_door.h"
+#include "simulation/life.h"
 #include "simulation/lossy_carrier.h"
+#include "simulation/money_witness.h"
 #include "simulation/plan.h"
+#include "simulation/purses.h"
 #include "simulation/witness.h"
-#include "storage/memory/memory_message_store.h"
 
 namespace hongyan::simulation {
 
@@ -26,10 +28,15 @@ struct Summary {
   int64_t parked = 0;  // items that waited for a slice
   int64_t shortcuts = 0;
   int64_t steps = 0;
+  int64_t packets = 0;
+  int64_t claims = 0;
+  int64_t refunds = 0;
+  int64_t lost_tails = 0;  // runs whose ends were found to disagree afterwards
 };
 
-// A whole system from one seed: the real executors, channels and logic on a memory store, simulated
-// devices around it, and everything that can go wrong. One thread; virtual time.
+// A whole system from one seed: the real executors, channels and logic of messages and of money on
+// two memory stores, simulated devices and purses around it, and everything that can go wrong. One
+// thread; virtual time.
 class World {
  public:
   World(uint64_t seed, Trace& trace);
@@ -41,7 +48,6 @@ class World {
 
  private:
   struct ProcessDied {};
-  struct Life;
 
   void CreateUsers();
   void Storm();
@@ -61,6 +67,18 @@ class World {
   void ProbeChannels();
 
   void Start();
+  void StartDrivers(bool money, const std::vector<model::ShardId>& shards, int at_most,
+                    const std::vector<model::ShardId>& elsewhere);
+  std::unique_ptr<shard::Logic> MakeLogic(model::ShardId shard);
+  storage::MemoryFaults MakeFaults();
+  void SetClockForStart();
+  void OutliveThePackets();
+  void AuditMoney(bool drained);
+  void LoseTail();
+  void PutBackShard(const storage::MemoryMoneyState& old, model::ShardId shard);
+  std::set<model::ChannelId> ChannelsThatDisagree() const;
+  storage::ChannelMark MarkOf(model::ChannelId channel) const;
+  void GoOnWithout(const std::set<model::ChannelId>& stopped, int64_t until_ns);
   void Kill(const char* why);
   void DamageSlice();
   storage::CommitFate FateOfCommit();
@@ -77,7 +95,14 @@ class World {
   Events events_;
   std::shared_ptr<storage::MemoryState> state_;
   shard::Router router_;
+  std::shared_ptr<storage::MemoryMoneyState> money_state_;
+  shard::Router wallets_;
+  money::Routes routes_;
   std::unique_ptr<Witness> witness_;
+  std::optional<storage::MemoryState> old_messages_;
+  std::optional<storage::MemoryMoneyState> old_money_;
+  std::unique_ptr<MoneyWitness> money_;
+  std::unique_ptr<Purses> purses_;
   LossyCarrier carrier_;
   std::vector<std::unique_ptr<Device>> devices_;
   std::vector<model::UserId> app_users_;  // those with devices
@@ -85,6 +110,7 @@ class World {
   uint64_t next_connection_ = 1;
   int64_t wall_offset_ms_ = 0;
   int64_t disk_full_until_ = 0;
+  int64_t stalled_until_[2] = {0, 0};  // message shards, money shards
   std::set<storage::MemoryState::SliceKey> damaged_;
   bool dying_ = false;  // committed, and dead before anything could leave
   bool calm_ = false;
