@@ -23,7 +23,9 @@ class Arrivals {
   // Takes what the carrier brought; answers what to tell the source at once, if anything.
   std::optional<cluster::ChannelProgress> Take(cluster::ChannelItems message);
 
-  bool has_next() const { return refused_.empty() && !queue_.empty(); }
+  bool has_next() const { return !refuses() && !queue_.empty(); }
+  // Takes nothing more: its source must be told, also where nothing else needs to be.
+  bool refuses() const { return !refused_.empty(); }
   const cluster::TravellingItem& next() const { return queue_.front(); }
 
   // -- the batch's overlay over the mark

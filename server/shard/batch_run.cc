@@ -376,7 +376,7 @@ void BatchRun::Committed() {
     if (courier == driven_.couriers.end() || !courier->second.met()) continue;
     // Both ends are ours: no message is needed to learn what was applied, or applied at once.
     courier->second.Applied(arrivals.mark());
-    arrivals.TakeUntold();
+    if (!arrivals.refuses()) arrivals.TakeUntold();
   }
   for (auto& [channel, items] : outbox_) {
     Courier& courier = driven_.couriers.at(channel);

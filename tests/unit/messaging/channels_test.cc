@@ -297,6 +297,33 @@ TEST_CASE("a source that lost its tail stops its channel, and sends into it are 
   CHECK_FALSE(house.Take(ticket)->ok());
 }
 
+TEST_CASE("a channel that is refused in a commit that applied from it is known as stopped") {
+  House house;  // both ends on one executor
+  const auto talk = House::Direct(house.User("anna"), house.User("bert"));
+  const model::ShardId source = house.router().ShardOf(talk);
+  const model::ShardId target = (source + 1) % 4;
+  const storage::ChannelId channel{source, target};
+  house.Kill();
+  // Items that carry no money; the row says that the second does.
+  const std::string item =
+      shard::EncodeItem(model::SliceRequestItem{model::GroupId(7), model::ConvSeq{1}});
+  house.state->heads[source].emitted[target] = {2, 5};
+  house.state->outbox[{channel, 2}] = {1, 2, {item, item}, 0, {0, 5}};
+  house.Start();
+  for (int i = 0; i < 4; ++i) {
+    house.clock.Advance(1100);
+    house.executor().Tick();
+    house.Run();
+  }
+  CHECK(house.state->marks[channel].applied == 1);
+  const auto report = house.executor().report();
+  const auto told =
+      std::find_if(report.channels.begin(), report.channels.end(),
+                   [&](const auto& c) { return c.source == source && c.target == target; });
+  REQUIRE(told != report.channels.end());
+  CHECK(told->stopped.find("does not add up") != std::string::npos);
+}
+
 TEST_CASE("rows missing from an outbox stop the channel until the administrator accepts") {
   House house(Apart());
   const auto group_id =
