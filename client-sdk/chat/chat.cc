@@ -71,6 +71,23 @@ const std::vector<Chat::Command>& Chat::Commands() {
       {"/leave", "/leave                    leave the open group", &Chat::Leave},
       {"/history", "/history [COUNT]          earlier messages here", &Chat::History},
       {"/members", "/members                  who is in the open group", &Chat::Members},
+      {"/packet", "/packet lucky YUAN SHARES [GREETING]   a red packet of random shares",
+       &Chat::SendPacket},
+      {"/packet", "/packet equal YUAN SHARES [GREETING]   ... of SHARES times YUAN each",
+       &Chat::SendPacket},
+      {"/packet", "/packet for NAME YUAN [GREETING]       ... that only NAME can open",
+       &Chat::SendPacket},
+      {"/transfer", "/transfer YUAN [NOTE]     money for the one you talk to, to be accepted",
+       &Chat::SendTransfer},
+      {"/open", "/open [NUMBER]            open a packet; without a number the newest here",
+       &Chat::OpenPacket},
+      {"/accept", "/accept [NUMBER]          take a transfer", &Chat::OpenPacket},
+      {"/return", "/return [NUMBER]          give a transfer back", &Chat::ReturnTransfer},
+      {"/detail", "/detail [NUMBER]          a packet, and who took what", &Chat::PacketDetail},
+      {"/wallet", "/wallet                   your balance", &Chat::ShowWallet},
+      {"/statement", "/statement [COUNT]        what went in and out of it", &Chat::Statement},
+      {"/year", "/year sent|received [YEAR]  packets of a year, with its totals",
+       &Chat::PacketYear},
       {"/who", "/who                      you, and the state of the connection", &Chat::Who},
       {"/help", "/help                     this list; a message that begins with / is written //",
        &Chat::Help},
@@ -117,6 +134,9 @@ Events Chat::MakeEvents() {
   };
   events.on_message = [this](const Message& message) {
     mailbox_.Put([this, message] { OnMessage(message); });
+  };
+  events.on_packet_returned = [this](const PacketReturned& returned) {
+    mailbox_.Put([this, returned] { OnReturned(returned); });
   };
   events.on_synced = [this] { mailbox_.Put([this] { synced_ = true; }); };
   events.on_truncated = [this] {
@@ -181,18 +201,6 @@ void Chat::Fail(const std::string& text) {
   view_.Problem(text);
 }
 
-template <class T>
-Callback<T> Chat::Answer(std::function<void(const Result<T>&)> then) {
-  busy_ = true;
-  return [this, then = std::move(then)](Result<T> result) {
-    mailbox_.Put([this, then, result = std::move(result)] {
-      busy_ = false;
-      then(result);
-      RunLines();
-    });
-  };
-}
-
 void Chat::Say(const std::string& text) {
   if (!here_) {
     Fail("not sent, no conversation is open (/to NAME or /group ID opens one): \"" + Excerpt(text) +
@@ -244,6 +252,12 @@ std::vector<UserId> Chat::UsersIn(const Message& message) {
     users.insert(users.end(), changed->removed.begin(), changed->removed.end());
   } else if (const auto* created = std::get_if<GroupCreated>(&message.body)) {
     users.push_back(created->creator);
+  } else if (const auto* packet = std::get_if<RedPacket>(&message.body)) {
+    if (packet->named) users.push_back(packet->named);
+  } else if (const auto* notice = std::get_if<PacketNotice>(&message.body)) {
+    for (const UserId user : {notice->sender, notice->user}) {
+      if (user) users.push_back(user);
+    }
   }
   return users;
 }
@@ -253,7 +267,8 @@ void Chat::OnMessage(const Message& message) {
   Open& open = conversations_[message.conversation];
   open.last_ms = std::max(open.last_ms, message.time_ms);
   const bool system = std::holds_alternative<MembersChanged>(message.body) ||
-                      std::holds_alternative<GroupCreated>(message.body);
+                      std::holds_alternative<GroupCreated>(message.body) ||
+                      std::holds_alternative<PacketNotice>(message.body);
   if (!message.own && !here && !system) ++open.unread;
   if (message.own && echoed_.erase({message.conversation, message.conv_seq}) > 0) return;
   first_shown_.try_emplace(message.conversation, message.conv_seq);
@@ -261,6 +276,7 @@ void Chat::OnMessage(const Message& message) {
 }
 
 void Chat::Display(const Message& message, bool from_history) {
+  LearnPacket(message);
   names_.InLine(message.conversation, UsersIn(message), [this, message, from_history] {
     ShownMessage shown;
     shown.where = names_.LabelOf(message.conversation);
@@ -270,6 +286,8 @@ void Chat::Display(const Message& message, bool from_history) {
     if (!shown.by_server) shown.sender = names_.NameOf(message.sender);
     shown.time_ms = message.time_ms;
     shown.text = TextOf(message);
+    shown.money = std::holds_alternative<RedPacket>(message.body) ||
+                  std::holds_alternative<Transfer>(message.body);
     shown.own = message.own;
     shown.here = here_ == message.conversation;
     shown.from_history = from_history;
@@ -314,6 +332,13 @@ std::string Chat::TextOf(const Message& message) const {
     if (changed->removed_count > 0)
       text += " removed " + names(changed->removed, changed->removed_count);
     return text;
+  }
+  if (const auto* packet = std::get_if<RedPacket>(&message.body)) return TextOf(*packet, message);
+  if (const auto* transfer = std::get_if<Transfer>(&message.body)) {
+    return TextOf(*transfer, message);
+  }
+  if (const auto* notice = std::get_if<PacketNotice>(&message.body)) {
+    return TextOf(*notice, message);
   }
   return "[a message this program does not know]";
 }

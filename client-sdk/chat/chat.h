@@ -4,6 +4,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -85,12 +86,45 @@ class Chat {
   void Groups(const std::vector<std::string>& words);
   void List(const std::vector<std::string>& words);
   void Who(const std::vector<std::string>& words);
+
+  // packets.cc
+  void SendPacket(const std::vector<std::string>& words);
+  void SendTransfer(const std::vector<std::string>& words);
+  void OpenPacket(const std::vector<std::string>& words);
+  void ReturnTransfer(const std::vector<std::string>& words);
+  void PacketDetail(const std::vector<std::string>& words);
+  void ShowWallet(const std::vector<std::string>& words);
+  void Statement(const std::vector<std::string>& words);
+  void PacketYear(const std::vector<std::string>& words);
+  void SendOrder(const PacketOrder& order, const std::string& what);
+  void DetailFrom(PacketId packet, std::shared_ptr<Packet> so_far);
+  void DisplayPacket(const Packet& packet);
+  void DisplayPostings(std::vector<StatementRow> rows, const std::string& last);
+  void OnReturned(const PacketReturned& returned);
+  // The packet a command means: by the number of its message, by its id, or the newest here. Fails
+  // with what to type where there is none.
+  std::optional<PacketId> Meant(const std::vector<std::string>& words);
+  void LearnPacket(const Message& message);
+  // "packet 12", or "a packet" where its message was not seen.
+  std::string PacketName(const Conversation& conversation, PacketId packet) const;
+  std::string TextOf(const RedPacket& packet, const Message& message) const;
+  std::string TextOf(const Transfer& transfer, const Message& message) const;
+  std::string TextOf(const PacketNotice& notice, const Message& message) const;
   void Help(const std::vector<std::string>& words);
   void Quit(const std::vector<std::string>& words);
 
   // Runs `then` on the main thread with the result, and after it the next line.
   template <class T>
-  Callback<T> Answer(std::function<void(const Result<T>&)> then);
+  Callback<T> Answer(std::function<void(const Result<T>&)> then) {
+    busy_ = true;
+    return [this, then = std::move(then)](Result<T> result) {
+      mailbox_.Put([this, then, result = std::move(result)] {
+        busy_ = false;
+        then(result);
+        RunLines();
+      });
+    };
+  }
   void FindAll(std::vector<std::string> names, std::function<void(std::vector<UserId>)> then);
   void OpenConversation(const Conversation& conversation, bool show_history);
   void ShowHistory(uint32_t count, int64_t before);
@@ -127,7 +161,9 @@ class Chat {
   int64_t last_sent_ms_ = 0;
   std::optional<int> exit_code_;
   std::map<int64_t, std::pair<Conversation, std::string>>
-      sends_;                                    // by number, until their fate is known
+      sends_;  // by number, until their fate is known
+  // Packets seen, by the number of their message: what /open and the others name them by.
+  std::map<Conversation, std::map<int64_t, PacketId>> packets_;
   std::map<Conversation, int64_t> first_shown_;  // conv_seq; history need not show it again
   std::set<std::pair<Conversation, int64_t>>
       echoed_;  // shown when typed: not again when they come back

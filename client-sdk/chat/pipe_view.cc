@@ -74,6 +74,21 @@ void PipeView::Members(const Label& where, const std::vector<Member>& members) {
   }
 }
 
+void PipeView::Packet(const ShownPacket& packet) {
+  Line({"packet", packet.title, packet.greeting, packet.state});
+  for (const ShownPacket::Taker& taker : packet.takers) {
+    Line({"share", taker.name, YuanText(taker.amount_fen), UtcTime(taker.time_ms),
+          taker.best_luck ? "best" : ""});
+  }
+}
+
+void PipeView::Postings(const std::vector<ShownPosting>& postings) {
+  for (const ShownPosting& posting : postings) {
+    Line({"posting", UtcTime(posting.time_ms), YuanText(posting.amount_fen),
+          YuanText(posting.balance_fen), posting.what});
+  }
+}
+
 void PipeView::Note(const std::string& text) { Line({"note", text}); }
 void PipeView::Problem(const std::string& text) {
   std::cerr << "hongyan-chat: " + ForTerminal(text, "  ") + "\n";

@@ -13,7 +13,10 @@ namespace hongyan::chat {
 //   message    CHAT CONV_SEQ SENDER TIME TEXT      CHAT is @NAME or #GROUP; SENDER is empty for the
 //   server's own history    CHAT CONV_SEQ SENDER TIME TEXT sent       CHAT CONV_SEQ TIME failed
 //   CHAT TEXT WHY chat       CHAT UNREAD TITLE group      ID MEMBERS OWNER-ID NAME member     CHAT
-//   ID ROLE NAME note       TEXT
+//   ID ROLE NAME packet     TITLE GREETING STATE
+//   share      NAME YUAN TIME "best" or ""
+//   posting    TIME YUAN BALANCE WHAT
+//   note       TEXT
 class PipeView final : public View {
  public:
   void Connected(const std::string& me) override;
@@ -24,6 +27,8 @@ class PipeView final : public View {
   void Chats(const std::vector<ChatLine>& chats) override;
   void Groups(const std::vector<Group>& groups) override;
   void Members(const Label& where, const std::vector<Member>& members) override;
+  void Packet(const ShownPacket& packet) override;
+  void Postings(const std::vector<ShownPosting>& postings) override;
   void Note(const std::string& text) override;
   void Problem(const std::string& text) override;
   void Opened(const Label&, int) override {}

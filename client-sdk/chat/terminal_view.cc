@@ -17,6 +17,8 @@ constexpr const char* kGrey = "90";
 constexpr const char* kRed = "31";
 constexpr const char* kBold = "1";
 constexpr const char* kOwn = "36";
+constexpr const char* kMoney = "1;31";  // red, as the packets are
+constexpr const char* kLuck = "1;33";
 
 void Write(std::string_view bytes) {
   while (!bytes.empty()) {
@@ -156,7 +158,8 @@ void TerminalView::Show(const ShownMessage& message) {
     const std::string to = message.own ? title : "me";
     line += Painted(message.own ? kOwn : ColorOf(message.sender),
                     elsewhere ? sender + " to " + to : sender);
-    line += ": " + ForTerminal(message.text, "      ");
+    line += message.money ? ": " + Painted(kMoney, ForTerminal(message.text, "      "))
+                          : ": " + ForTerminal(message.text, "      ");
   }
   Print(line);
 }
@@ -193,6 +196,39 @@ void TerminalView::Members(const Label&, const std::vector<Member>& members) {
     const std::string role =
         member.role == Role::kMember ? "" : std::string("  ") + RoleName(member.role);
     Print("  " + ForTerminal(member.name, "") + Painted(kGrey, role));
+  }
+}
+
+void TerminalView::Packet(const ShownPacket& packet) {
+  Print(Painted(kMoney, ForTerminal(packet.title, "")) +
+        (packet.greeting.empty() ? "" : "  " + ForTerminal(packet.greeting, "      ")));
+  Print(Painted(kGrey, "  " + ForTerminal(packet.state, "")));
+  size_t widest = 0;
+  for (const auto& taker : packet.takers) {
+    widest = std::max(widest, static_cast<size_t>(Columns(ForTerminal(taker.name, ""))));
+  }
+  for (const ShownPacket::Taker& taker : packet.takers) {
+    const std::string name = ForTerminal(taker.name, "");
+    const size_t pad = widest - static_cast<size_t>(Columns(name));
+    std::string amount = YuanText(taker.amount_fen);
+    if (amount.size() < 10) amount.insert(0, 10 - amount.size(), ' ');
+    Print("  " + Painted(taker.me ? kOwn : ColorOf(taker.name), name) + std::string(pad, ' ') +
+          amount + "  " + Painted(kGrey, ClockTime(taker.time_ms)) +
+          (taker.best_luck ? Painted(kLuck, "  best luck") : ""));
+  }
+}
+
+void TerminalView::Postings(const std::vector<ShownPosting>& postings) {
+  for (const ShownPosting& posting : postings) {
+    const auto padded = [](std::string text) {
+      if (text.size() < 12) text.insert(0, 12 - text.size(), ' ');
+      return text;
+    };
+    const std::string amount =
+        padded((posting.amount_fen > 0 ? "+" : "") + YuanText(posting.amount_fen));
+    Print("  " + Painted(kGrey, ClockTime(posting.time_ms)) + amount +
+          Painted(kGrey, padded(YuanText(posting.balance_fen))) + "  " +
+          ForTerminal(posting.what, ""));
   }
 }
 

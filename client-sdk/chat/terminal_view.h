@@ -32,6 +32,8 @@ class TerminalView final : public View {
   void Chats(const std::vector<ChatLine>& chats) override;
   void Groups(const std::vector<Group>& groups) override;
   void Members(const Label& where, const std::vector<Member>& members) override;
+  void Packet(const ShownPacket& packet) override;
+  void Postings(const std::vector<ShownPosting>& postings) override;
   void Note(const std::string& text) override;
   void Problem(const std::string& text) override;
   void Opened(const Label& where, int unread_elsewhere) override;

@@ -24,12 +24,36 @@ struct ShownMessage {
   bool here = false;  // of the conversation that is open
   bool from_history = false;
   bool by_server = false;  // a system message: it has no sender
+  bool money = false;      // a red packet or transfer
 };
 
 struct ChatLine {
   Label where;
   int unread = 0;
   bool here = false;
+};
+
+// A packet and who took what, ready to be read.
+struct ShownPacket {
+  std::string title;  // "lucky packet 12 from anna"
+  std::string greeting;
+  std::string state;  // "3 of 5 taken, open until 10:11"
+  struct Taker {
+    std::string name;
+    int64_t amount_fen = 0;
+    int64_t time_ms = 0;
+    bool best_luck = false;
+    bool me = false;
+  };
+  std::vector<Taker> takers;
+};
+
+// A line of a wallet's statement.
+struct ShownPosting {
+  int64_t time_ms = 0;
+  int64_t amount_fen = 0;
+  int64_t balance_fen = 0;
+  std::string what;
 };
 
 // Where the chat appears: a terminal with a person before it, or a pipe with a program behind it.
@@ -46,6 +70,8 @@ class View {
   virtual void Chats(const std::vector<ChatLine>& chats) = 0;
   virtual void Groups(const std::vector<Group>& groups) = 0;
   virtual void Members(const Label& where, const std::vector<Member>& members) = 0;
+  virtual void Packet(const ShownPacket& packet) = 0;
+  virtual void Postings(const std::vector<ShownPosting>& postings) = 0;
   virtual void Note(const std::string& text) = 0;  // an answer to what was typed
   virtual void Problem(const std::string& text) = 0;
 

@@ -3,12 +3,17 @@
 #include <utility>
 
 #include "client-sdk/src/address.h"
+#include "client-sdk/src/call_for.h"
 #include "client-sdk/src/codec.h"
 #include "client-sdk/src/core.h"
 #include "hongyan/v1/command.pb.h"
 #include "hongyan/v1/group.pb.h"
 
 namespace hongyan {
+
+using sdk::CallFor;
+using sdk::Promise;
+
 namespace {
 
 Error Invalid(std::string text) { return {Code::kInvalidArgument, Reason::kNone, std::move(text)}; }
@@ -53,14 +58,6 @@ Result<Saved> LoadDevice(const Options& options) {
     return Invalid("a first login needs a name and a password, or a token");
   }
   return saved;
-}
-
-template <class T>
-std::pair<Callback<T>, std::future<Result<T>>> Promise() {
-  auto promise = std::make_shared<std::promise<Result<T>>>();
-  auto future = promise->get_future();
-  return {[promise](Result<T> result) { promise->set_value(std::move(result)); },
-          std::move(future)};
 }
 
 }  // namespace
@@ -130,20 +127,6 @@ void Client::History(const HistoryQuery& query, Callback<Page<Message>> done, in
 // ---- people and groups ----
 
 namespace {
-
-// A request whose reply is turned into the API's value by `read`.
-template <class Reply, class Value, class Core, class Read>
-void CallFor(Core* core, uint16_t command, const char* what, sdk::Calls::Build build,
-             int timeout_ms, Callback<Value> done, Read read) {
-  core->template Call<Reply>(command, what, std::move(build), timeout_ms,
-                             [done = std::move(done), read](Result<Reply> reply) {
-                               if (reply.ok()) {
-                                 done(read(*reply));
-                               } else {
-                                 done(reply.error());
-                               }
-                             });
-}
 
 template <class Core>
 void Find(Core* core, const std::string& name, UserId id, Callback<User> done, int timeout_ms) {

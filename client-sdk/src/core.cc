@@ -50,7 +50,11 @@ sdk::Session::Events Client::Core::SessionEvents() {
             if (events_.on_disconnected) events_.on_disconnected(why, retry_in_ms);
           },
       .on_stopped = [this](StopReason reason, const std::string& text) { OnStopped(reason, text); },
-      .on_head = [this](int64_t head) { puller_.OnHead(head); }};
+      .on_head = [this](int64_t head) { puller_.OnHead(head); },
+      .on_wallet_changed =
+          [this] {
+            if (events_.on_wallet_changed) events_.on_wallet_changed();
+          }};
 }
 
 sdk::Puller::Events Client::Core::PullerEvents() {
@@ -61,6 +65,10 @@ sdk::Puller::Events Client::Core::PullerEvents() {
           .on_group_changed =
               [this](GroupId group) {
                 if (events_.on_group_changed) events_.on_group_changed(group);
+              },
+          .on_packet_returned =
+              [this](const PacketReturned& returned) {
+                if (events_.on_packet_returned) events_.on_packet_returned(returned);
               },
           .on_synced =
               [this] {

@@ -186,6 +186,17 @@ void Puller::HandOver(const v1::Entry& entry) {
     if (conversation.is_group()) events_.on_group_changed(conversation.group());
     return;
   }
+  if (entry.kind() == v1::ENTRY_PACKET_RETURNED) {
+    const v1::PacketReturned& returned = entry.packet_returned();
+    events_.on_packet_returned({{returned.packet_id()},
+                                conversation,
+                                returned.amount_fen(),
+                                static_cast<ReturnReason>(returned.reason()),
+                                entry.time_ms(),
+                                entry.seq(),
+                                returned.request_id()});
+    return;
+  }
   // Kinds of a newer server pass by.
   if (entry.kind() != v1::ENTRY_MESSAGE && entry.kind() != v1::ENTRY_RECALL) return;
 

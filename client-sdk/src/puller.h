@@ -21,6 +21,7 @@ class Puller {
   struct Events {
     std::function<void(const Message&)> on_message = {};
     std::function<void(GroupId)> on_group_changed = {};
+    std::function<void(const PacketReturned&)> on_packet_returned = {};
     std::function<void()> on_synced = {};
     std::function<void()> on_truncated = {};
     std::function<void(const Error&)> on_problem = {};

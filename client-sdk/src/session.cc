@@ -133,6 +133,8 @@ void Session::OnPush(uint16_t command, std::string_view payload) {
     if (notify.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
       events_.on_head(notify.head());
     }
+  } else if (command == v1::WALLET_CHANGED && ready_) {
+    events_.on_wallet_changed();
   } else if (command == v1::SESSION_ENDED) {
     OnSessionEnded(payload);
   }

@@ -27,6 +27,7 @@ class Session {
     std::function<void(StopReason, const std::string& text)> on_stopped = {};
     // The server named its newest seq, by notify or heartbeat.
     std::function<void(int64_t head)> on_head = {};
+    std::function<void()> on_wallet_changed = {};
   };
 
   // `saved_token` may be empty. `options` and `runtime` outlive the session.

@@ -102,6 +102,12 @@ struct Events {
   // History.
   std::function<void()> on_truncated = {};
 
+  // Money of a packet of mine came back, in the order of the inbox and as surely as a message.
+  std::function<void(const PacketReturned&)> on_packet_returned = {};
+
+  // The balance is not what it was; a hint that may be lost.
+  std::function<void()> on_wallet_changed = {};
+
   // The fate of every message given to Send, those of earlier processes included.
   std::function<void(int64_t number, const Conversation&, const Result<Sent>&)> on_sent = {};
 
@@ -203,6 +209,50 @@ class Client {
   std::future<Result<Page<Member>>> ListMembers(GroupId group, UserId after = {},
                                                 uint32_t limit = 0,
                                                 int timeout_ms = kDefaultTimeout);
+
+  // -- money. BUSY and "funds are on their way" are waited out inside, until the timeout. After a
+  // timeout the outcome of a send is unknown: GetSend, or the same order with its request id again.
+
+  // A UUIDv7 for PacketOrder::request_id. Its time is the device's until the first login.
+  std::string NewRequestId();
+  void SendPacket(const PacketOrder& order, Callback<PacketSent> done,
+                  int timeout_ms = kDefaultTimeout);
+  std::future<Result<PacketSent>> SendPacket(const PacketOrder& order,
+                                             int timeout_ms = kDefaultTimeout);
+  // NOT_FOUND: no such send is known, or it was more than 8 days ago. A refused one is that error.
+  void GetSend(const std::string& request_id, Callback<SendState> done,
+               int timeout_ms = kDefaultTimeout);
+  std::future<Result<SendState>> GetSend(const std::string& request_id,
+                                         int timeout_ms = kDefaultTimeout);
+
+  // Is there something for me? Cheap, reserves nothing.
+  void GrabPacket(PacketId packet, Callback<Grabbed> done, int timeout_ms = kDefaultTimeout);
+  std::future<Result<Grabbed>> GrabPacket(PacketId packet, int timeout_ms = kDefaultTimeout);
+  // Takes my share, or accepts the transfer. Again: the same amount, `already`.
+  void OpenPacket(PacketId packet, Callback<Opened> done, int timeout_ms = kDefaultTimeout);
+  std::future<Result<Opened>> OpenPacket(PacketId packet, int timeout_ms = kDefaultTimeout);
+  // As the one a transfer is for.
+  void ReturnTransfer(PacketId packet, Callback<Done> done, int timeout_ms = kDefaultTimeout);
+  std::future<Result<Done>> ReturnTransfer(PacketId packet, int timeout_ms = kDefaultTimeout);
+  // Claims by ordinal, above `after`. Limit 0 = the server's choice.
+  void GetPacket(PacketId packet, int32_t after, uint32_t limit, Callback<Packet> done,
+                 int timeout_ms = kDefaultTimeout);
+  std::future<Result<Packet>> GetPacket(PacketId packet, int32_t after = 0, uint32_t limit = 0,
+                                        int timeout_ms = kDefaultTimeout);
+
+  void GetWallet(Callback<Wallet> done, int timeout_ms = kDefaultTimeout);
+  std::future<Result<Wallet>> GetWallet(int timeout_ms = kDefaultTimeout);
+  // Postings with account_seq below `before` (0 = from the newest), newest first.
+  void ListStatement(int64_t before, uint32_t limit, Callback<Page<StatementRow>> done,
+                     int timeout_ms = kDefaultTimeout);
+  std::future<Result<Page<StatementRow>>> ListStatement(int64_t before = 0, uint32_t limit = 0,
+                                                        int timeout_ms = kDefaultTimeout);
+  // What I sent or received in a year (0 = this one, as UTC+8 counts), with its totals.
+  void GetPacketHistory(Which which, int32_t year, int64_t before, Callback<PacketHistory> done,
+                        int timeout_ms = kDefaultTimeout);
+  std::future<Result<PacketHistory>> GetPacketHistory(Which which, int32_t year = 0,
+                                                      int64_t before = 0,
+                                                      int timeout_ms = kDefaultTimeout);
 
   // Revokes this device's token, forgets it, and stops.
   void Logout(Callback<Done> done, int timeout_ms = kDefaultTimeout);

@@ -90,6 +90,15 @@ struct PacketOrder {
   int32_t shares = 1;         // lucky, equal
   UserId named = {};          // exclusive: who alone may open it
   std::string greeting = {};  // or a transfer's note
+  // 16 bytes, a UUIDv7: the same again is the same packet. Empty: drawn. An app that must know
+  // after a crash what became of a send keeps one of its own (NewRequestId) and asks GetSend.
+  std::string request_id = {};
+};
+
+// The money has left the wallet; the packet's message comes, or PacketReturned.
+struct PacketSent {
+  PacketId packet = {};
+  std::string request_id = {};
 };
 
 struct SendState {
@@ -99,6 +108,10 @@ struct SendState {
 };
 
 // -- taking
+
+struct Grabbed {
+  int64_t amount_fen = 0;  // what I have of it already; 0 = there may be a share: open it
+};
 
 struct Opened {
   int64_t amount_fen = 0;
@@ -166,6 +179,8 @@ struct StatementRow {
   ReturnReason reason = ReturnReason::kNone;
   std::string note = {};
 };
+
+enum class Which { kSent = 1, kReceived = 2 };
 
 struct PacketHistory {
   int32_t year = 0;

@@ -39,6 +39,59 @@ TEST_CASE_FIXTURE(Scene, "bodies of every kind arrive as they were sent") {
   CHECK(custom.data == std::string("\1\0\2", 3));
 }
 
+TEST_CASE_FIXTURE(Scene,
+                  "packets and money that came back are handed over in the order of the inbox") {
+  Server([](FakeHongyan& fake) {
+    fake.knobs.change_sync_reply = [](v1::SyncReply& reply) {
+      for (v1::Entry& entry : *reply.mutable_entries()) {
+        v1::Body body;
+        if (entry.seq() == 2) {
+          entry.set_kind(v1::ENTRY_PACKET_RETURNED);
+          entry.clear_message();
+          entry.clear_conv_seq();
+          entry.mutable_packet_returned()->set_packet_id(77);
+          entry.mutable_packet_returned()->set_amount_fen(123);
+          entry.mutable_packet_returned()->set_reason(v1::RETURN_EXPIRED);
+          entry.mutable_packet_returned()->set_request_id(std::string(16, 'r'));
+        } else if (entry.seq() == 3) {
+          body.mutable_red_packet()->set_packet_id(78);
+          body.mutable_red_packet()->set_kind(v1::PACKET_EQUAL);
+          body.mutable_red_packet()->set_greeting("luck");
+          body.mutable_red_packet()->set_shares(5);
+          entry.mutable_message()->set_body(body.SerializeAsString());
+        } else if (entry.seq() == 4) {
+          auto* const notice = body.mutable_system()->mutable_packet_notice();
+          notice->set_what(v1::PacketNotice::ACCEPTED);
+          notice->set_packet_id(79);
+          notice->set_user(5);
+          notice->set_amount_fen(9);
+          entry.mutable_message()->set_body(body.SerializeAsString());
+        }
+      }
+    };
+    for (const char* text : {"one", "two", "three", "four", "five"}) fake.Say("ann", "bob", text);
+  });
+  bob.Open();
+  bob.WaitTexts({"one", "returned", "?", "?", "five"});
+  REQUIRE(bob.returned.size() == 1);
+  CHECK(bob.returned[0].packet == PacketId{77});
+  CHECK(bob.returned[0].amount_fen == 123);
+  CHECK(bob.returned[0].reason == ReturnReason::kExpired);
+  CHECK(bob.returned[0].conversation == bob.With("ann"));
+  CHECK(bob.returned[0].request_id == std::string(16, 'r'));
+  CHECK(bob.returned[0].seq == 2);
+  const auto& packet = std::get<RedPacket>(bob.messages[1].body);
+  CHECK(packet.packet == PacketId{78});
+  CHECK(packet.kind == PacketKind::kEqual);
+  CHECK(packet.greeting == "luck");
+  CHECK(packet.shares == 5);
+  const auto& notice = std::get<PacketNotice>(bob.messages[2].body);
+  CHECK(notice.what == PacketNotice::What::kAccepted);
+  CHECK(notice.packet == PacketId{79});
+  CHECK(notice.user == UserId{5});
+  CHECK(notice.amount_fen == 9);
+}
+
 TEST_CASE_FIXTURE(Scene, "calls wait for a connection until their time is over") {
   server.GoDown();
   ann.Open();

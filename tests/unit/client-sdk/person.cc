@@ -80,6 +80,12 @@ Events Person::MakeEvents() {
       texts.push_back(text != nullptr ? text->text : "?");
     });
   };
+  events.on_packet_returned = [this](const PacketReturned& what) {
+    Note([&] {
+      returned.push_back(what);
+      texts.push_back("returned");
+    });
+  };
   events.on_synced = [this] { Note([this] { ++synced; }); };
   events.on_truncated = [this] { Note([this] { ++truncated; }); };
   events.on_problem = [this](const Error& error) { Note([&] { problems.push_back(error); }); };

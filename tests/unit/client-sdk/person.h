@@ -48,6 +48,7 @@ class Person {
   // Under the mutex; WaitUntil's condition runs under it.
   std::vector<std::string> texts;
   std::vector<Message> messages;
+  std::vector<PacketReturned> returned;
   std::vector<Error> problems;
   std::vector<Error> disconnects;
   std::vector<int64_t> waits_ms;

@@ -1,0 +1,401 @@
+#include <algorithm>
+#include <cstdlib>
+#include <ctime>
+#include <memory>
+#include <utility>
+
+#include "client-sdk/chat/chat.h"
+#include "client-sdk/chat/words.h"
+
+// The part of the chat that is about red packets, transfers and the wallet.
+
+namespace hongyan::chat {
+namespace {
+
+constexpr size_t kPacketsKept = 1000;  // of one conversation
+constexpr size_t kIdDigits = 15;       // a number this long is a packet's id, not a message's
+
+const char* KindName(PacketKind kind) {
+  switch (kind) {
+    case PacketKind::kLucky:
+      return "lucky packet";
+    case PacketKind::kEqual:
+      return "packet";
+    case PacketKind::kExclusive:
+      return "personal packet";
+    case PacketKind::kTransfer:
+      return "transfer";
+    case PacketKind::kNone:
+      break;
+  }
+  return "packet";
+}
+
+std::string Shares(int32_t count) {
+  return count == 1 ? "1 share" : std::to_string(count) + " shares";
+}
+
+std::string Yuan(int64_t fen) { return YuanText(fen) + " yuan"; }
+
+std::string Seconds(int64_t ms) {
+  return std::to_string(ms / 1000) + "." + std::to_string(ms % 1000 / 100) + " s";
+}
+
+const char* Why(ReturnReason reason) {
+  switch (reason) {
+    case ReturnReason::kExpired:
+      return "its time was over";
+    case ReturnReason::kRefused:
+      return "the conversation no longer takes it";
+    case ReturnReason::kReturned:
+      return "it was given back";
+    case ReturnReason::kByAdmin:
+      return "the administrator ended it";
+    default:
+      return "it could not be made";
+  }
+}
+
+std::string Rest(const std::vector<std::string>& words, size_t from) {
+  std::string text;
+  for (size_t i = from; i < words.size(); ++i) text += (text.empty() ? "" : " ") + words[i];
+  return text;
+}
+
+// A whole number above 0, or 0.
+int64_t Count(const std::string& word) {
+  if (word.empty() || word.size() > 18) return 0;
+  if (word.find_first_not_of("0123456789") != std::string::npos) return 0;
+  return std::strtoll(word.c_str(), nullptr, 10);
+}
+
+std::string What(const StatementRow& row) {
+  const std::string kind = KindName(row.packet_kind);
+  switch (row.kind) {
+    case StatementKind::kDeposit:
+      return "paid in: " + row.note;
+    case StatementKind::kWithdrawal:
+      return "paid out: " + row.note;
+    case StatementKind::kSent:
+      return kind + " sent";
+    case StatementKind::kReceived:
+      return (row.packet_kind == PacketKind::kTransfer ? "transfer from "
+                                                       : kind + " opened, from ");
+    case StatementKind::kRefund:
+      return kind + " came back: " + Why(row.reason);
+    case StatementKind::kNone:
+      break;
+  }
+  return "?";
+}
+
+}  // namespace
+
+// ---- what messages say ----
+
+void Chat::LearnPacket(const Message& message) {
+  PacketId packet;
+  if (const auto* red = std::get_if<RedPacket>(&message.body)) packet = red->packet;
+  if (const auto* transfer = std::get_if<Transfer>(&message.body)) packet = transfer->packet;
+  if (!packet) return;
+  auto& seen = packets_[message.conversation];
+  seen[message.conv_seq] = packet;
+  if (seen.size() > kPacketsKept) seen.erase(seen.begin());
+}
+
+std::string Chat::PacketName(const Conversation& conversation, PacketId packet) const {
+  const auto seen = packets_.find(conversation);
+  if (seen != packets_.end()) {
+    for (const auto& [number, id] : seen->second) {
+      if (id == packet) return std::to_string(number);
+    }
+  }
+  return "";
+}
+
+std::string Chat::TextOf(const RedPacket& packet, const Message& message) const {
+  std::string text = "[" + std::string(KindName(packet.kind));
+  if (packet.kind == PacketKind::kExclusive) {
+    text += " for " + (packet.named == names_.me() ? "you" : names_.NameOf(packet.named));
+  } else {
+    text += ", " + Shares(packet.shares);
+  }
+  text += "] " + packet.greeting;
+  const bool for_me = packet.kind == PacketKind::kExclusive
+                          ? packet.named == names_.me()
+                          : message.conversation.is_group() || !message.own;
+  if (!for_me) return text;
+  if (!packet.greeting.empty()) text += "  ";
+  return text + "(/open " + std::to_string(message.conv_seq) + ")";
+}
+
+std::string Chat::TextOf(const Transfer& transfer, const Message& message) const {
+  std::string text = "[transfer, " + Yuan(transfer.amount_fen) + "] " + transfer.note;
+  if (transfer.to == names_.me()) {
+    if (!transfer.note.empty()) text += "  ";
+    const std::string number = std::to_string(message.conv_seq);
+    text += "(/accept " + number + " or /return " + number + ")";
+  }
+  return text;
+}
+
+std::string Chat::TextOf(const PacketNotice& notice, const Message& message) const {
+  const std::string number = PacketName(message.conversation, notice.packet);
+  const std::string whose =
+      notice.sender == names_.me() ? "your" : names_.NameOf(notice.sender) + "'s";
+  const std::string packet =
+      whose + " " + KindName(notice.kind) + (number.empty() ? "" : " " + number);
+  switch (notice.what) {
+    case PacketNotice::What::kFinished: {
+      std::string text = packet + " is empty, after " + Seconds(notice.took_ms);
+      if (notice.user) {
+        text +=
+            "; best luck: " + (notice.user == names_.me() ? "you!" : names_.NameOf(notice.user));
+      }
+      return text;
+    }
+    case PacketNotice::What::kRefunded:
+      return packet + " is over; " + Yuan(notice.amount_fen) + " went back";
+    case PacketNotice::What::kAccepted:
+      return names_.NameOf(notice.user) + " accepted " + packet + " of " + Yuan(notice.amount_fen);
+    case PacketNotice::What::kReturned:
+      return names_.NameOf(notice.user) + " returned " + packet + " of " + Yuan(notice.amount_fen);
+    case PacketNotice::What::kNone:
+      break;
+  }
+  return "[something happened to " + packet + "]";
+}
+
+void Chat::OnReturned(const PacketReturned& returned) {
+  names_.InLine(returned.conversation, {}, [this, returned] {
+    const std::string number = PacketName(returned.conversation, returned.packet);
+    view_.Note(Yuan(returned.amount_fen) + " of your packet" +
+               (number.empty() ? "" : " " + number) + " to " +
+               names_.LabelOf(returned.conversation).title + " came back: " + Why(returned.reason));
+  });
+}
+
+// ---- sending ----
+
+void Chat::SendOrder(const PacketOrder& order, const std::string& what) {
+  client_->SendPacket(order, Answer<PacketSent>([this, what](const Result<PacketSent>& sent) {
+                        if (!sent.ok()) return Fail(what + " was not sent: " + sent.error().text);
+                        view_.Note(what + " is on its way");
+                      }));
+}
+
+void Chat::SendPacket(const std::vector<std::string>& words) {
+  static constexpr const char* kUsage =
+      "usage: /packet lucky YUAN SHARES [GREETING], /packet equal YUAN SHARES [GREETING], /packet "
+      "for NAME YUAN [GREETING]";
+  if (!here_) return Fail("no conversation is open: /to NAME or /group ID comes first");
+  if (words.size() < 4) return Fail(kUsage);
+  PacketOrder order;
+  order.conversation = *here_;
+  order.greeting = Rest(words, 4);
+  if (words[1] == "for") {
+    order.kind = PacketKind::kExclusive;
+    order.amount_fen = ParseYuan(words[3]);
+    if (order.amount_fen < 0) return Fail("'" + words[3] + "' is no amount: yuan, like 8.88");
+    FindAll({words[2]}, [this, order, name = words[2]](const std::vector<UserId>& found) {
+      PacketOrder complete = order;
+      complete.named = found[0];
+      SendOrder(complete, "the packet for " + name);
+    });
+    return;
+  }
+  if (words[1] != "lucky" && words[1] != "equal") return Fail(kUsage);
+  order.kind = words[1] == "lucky" ? PacketKind::kLucky : PacketKind::kEqual;
+  order.amount_fen = ParseYuan(words[2]);
+  if (order.amount_fen < 0) return Fail("'" + words[2] + "' is no amount: yuan, like 8.88");
+  const int64_t shares = Count(words[3]);
+  if (shares < 1 || shares > 1'000'000) return Fail("'" + words[3] + "' is no number of shares");
+  order.shares = static_cast<int32_t>(shares);
+  SendOrder(order, order.kind == PacketKind::kLucky ? "the lucky packet" : "the packet");
+}
+
+void Chat::SendTransfer(const std::vector<std::string>& words) {
+  if (!here_ || here_->is_group()) {
+    return Fail("a transfer goes to one person: /to NAME comes first");
+  }
+  if (words.size() < 2) return Fail("usage: /transfer YUAN [NOTE]");
+  PacketOrder order;
+  order.kind = PacketKind::kTransfer;
+  order.conversation = *here_;
+  order.amount_fen = ParseYuan(words[1]);
+  if (order.amount_fen < 0) return Fail("'" + words[1] + "' is no amount: yuan, like 8.88");
+  order.greeting = Rest(words, 2);
+  SendOrder(order, "the transfer of " + Yuan(order.amount_fen));
+}
+
+// ---- taking ----
+
+std::optional<PacketId> Chat::Meant(const std::vector<std::string>& words) {
+  const int64_t number = words.size() > 1 ? Count(words[1].size() > 18 ? "" : words[1]) : 0;
+  if (words.size() > 1 && words[1].size() >= kIdDigits) {
+    const PacketId id{std::strtoll(words[1].c_str(), nullptr, 10)};
+    if (words[1].find_first_not_of("0123456789") == std::string::npos && id) return id;
+  }
+  if (!here_) {
+    Fail("no conversation is open: /to NAME or /group ID comes first");
+    return {};
+  }
+  const auto seen = packets_.find(*here_);
+  if (seen == packets_.end()) {
+    Fail("no packet was seen here; /history shows earlier ones");
+    return {};
+  }
+  if (words.size() < 2) return seen->second.rbegin()->second;
+  const auto found = seen->second.find(number);
+  if (found == seen->second.end()) {
+    Fail("message " + words[1] +
+         " is no packet; its number stands after /open in the packet's line");
+    return {};
+  }
+  return found->second;
+}
+
+void Chat::OpenPacket(const std::vector<std::string>& words) {
+  const auto packet = Meant(words);
+  if (!packet) return;
+  client_->OpenPacket(*packet, Answer<Opened>([this](const Result<Opened>& opened) {
+    if (!opened.ok()) return Fail(opened.error().text);
+    view_.Note(opened->already ? "you have taken " + Yuan(opened->amount_fen) + " from it"
+                               : "you got " + Yuan(opened->amount_fen) + "!");
+  }));
+}
+
+void Chat::ReturnTransfer(const std::vector<std::string>& words) {
+  const auto packet = Meant(words);
+  if (!packet) return;
+  client_->ReturnTransfer(*packet, Answer<Done>([this](const Result<Done>& done) {
+    if (!done.ok()) return Fail(done.error().text);
+    view_.Note("it goes back to its sender");
+  }));
+}
+
+void Chat::PacketDetail(const std::vector<std::string>& words) {
+  if (const auto packet = Meant(words)) DetailFrom(*packet, nullptr);
+}
+
+void Chat::DetailFrom(PacketId packet, std::shared_ptr<Packet> so_far) {
+  const int32_t after = so_far == nullptr ? 0 : so_far->claims.back().ordinal;
+  client_->GetPacket(
+      packet, after, 0, Answer<Packet>([this, packet, so_far](const Result<Packet>& page) {
+        if (!page.ok()) return Fail(page.error().text);
+        auto all = std::make_shared<Packet>(*page);
+        if (so_far != nullptr) {
+          all->claims.insert(all->claims.begin(), so_far->claims.begin(), so_far->claims.end());
+        }
+        if (page->more && !page->claims.empty()) return DetailFrom(packet, all);
+        std::vector<UserId> users = {all->sender};
+        if (all->named) users.push_back(all->named);
+        for (const PacketClaim& claim : all->claims) users.push_back(claim.user);
+        names_.InLine(all->conversation, users, [this, all] { DisplayPacket(*all); });
+      }));
+}
+
+void Chat::DisplayPacket(const Packet& packet) {
+  ShownPacket shown;
+  const std::string number = PacketName(packet.conversation, packet.id);
+  shown.title = std::string(KindName(packet.kind)) + (number.empty() ? "" : " " + number) +
+                " from " + names_.NameOf(packet.sender);
+  if (packet.named) shown.title += " for " + names_.NameOf(packet.named);
+  shown.greeting = packet.greeting;
+  shown.state = std::to_string(packet.taken) + " of " + Shares(packet.shares) + " taken";
+  if (packet.total_fen > 0) {
+    shown.state += ", " + YuanText(packet.taken_fen) + " of " + Yuan(packet.total_fen);
+  }
+  switch (packet.state) {
+    case PacketState::kCreated:
+      shown.state += ", not open yet";
+      break;
+    case PacketState::kOpen:
+      shown.state += ", open until " + ClockTime(packet.expires_ms);
+      break;
+    case PacketState::kDone:
+      shown.state += ", empty after " + Seconds(packet.closed_ms - packet.created_ms);
+      break;
+    case PacketState::kExpired:
+      shown.state += ", over";
+      break;
+    case PacketState::kReturned:
+      shown.state += ", given back";
+      break;
+    default:
+      shown.state += ", never announced";
+      break;
+  }
+  if (packet.refund_fen > 0) shown.state += ", " + Yuan(packet.refund_fen) + " went back";
+  for (const PacketClaim& claim : packet.claims) {
+    shown.takers.push_back({names_.NameOf(claim.user), claim.amount_fen, claim.time_ms,
+                            claim.best_luck, claim.user == names_.me()});
+  }
+  view_.Packet(shown);
+}
+
+// ---- the wallet ----
+
+void Chat::ShowWallet(const std::vector<std::string>&) {
+  client_->GetWallet(Answer<Wallet>([this](const Result<Wallet>& wallet) {
+    if (!wallet.ok()) return Fail(wallet.error().text);
+    view_.Note("you have " + Yuan(wallet->balance_fen) +
+               (wallet->frozen ? "; the wallet is frozen: nothing leaves it" : ""));
+  }));
+}
+
+void Chat::DisplayPostings(std::vector<StatementRow> rows, const std::string& last) {
+  std::vector<UserId> users;
+  for (const StatementRow& row : rows) {
+    if (row.peer) users.push_back(row.peer);
+  }
+  names_.InLine(here_.value_or(Conversation{}), users, [this, rows = std::move(rows), last] {
+    std::vector<ShownPosting> shown;
+    for (auto row = rows.rbegin(); row != rows.rend(); ++row) {
+      std::string what = What(*row);
+      if (row->kind == StatementKind::kReceived) what += names_.NameOf(row->peer);
+      if (row->kind == StatementKind::kSent && row->peer) what += " to " + names_.NameOf(row->peer);
+      shown.push_back({row->time_ms, row->amount_fen, row->balance_fen, what});
+    }
+    view_.Postings(shown);
+    view_.Note(last.empty() ? "nothing has gone in or out of your wallet yet" : last);
+  });
+}
+
+void Chat::Statement(const std::vector<std::string>& words) {
+  const int64_t count = words.size() > 1 ? Count(words[1]) : 20;
+  if (count < 1 || count > 200) return Fail("usage: /statement [COUNT], at most 200");
+  client_->ListStatement(
+      0, static_cast<uint32_t>(count),
+      Answer<Page<StatementRow>>([this](const Result<Page<StatementRow>>& page) {
+        if (!page.ok()) return Fail(page.error().text);
+        DisplayPostings(page->items, page->items.empty()
+                                         ? ""
+                                         : "you have " + Yuan(page->items.front().balance_fen));
+      }));
+}
+
+void Chat::PacketYear(const std::vector<std::string>& words) {
+  const bool sent = words.size() > 1 && words[1] == "sent";
+  const int64_t year = words.size() > 2 ? Count(words[2]) : 0;
+  if (words.size() < 2 || (!sent && words[1] != "received") || year > 9999 ||
+      (words.size() > 2 && year == 0)) {
+    return Fail("usage: /year sent|received [YEAR]");
+  }
+  client_->GetPacketHistory(
+      sent ? Which::kSent : Which::kReceived, static_cast<int32_t>(year), 0,
+      Answer<PacketHistory>([this, sent](const Result<PacketHistory>& history) {
+        if (!history.ok()) return Fail(history.error().text);
+        std::string last = "in " + std::to_string(history->year) + " you ";
+        if (sent) {
+          last += "sent " + std::to_string(history->sent_count) + ", " + Yuan(history->sent_fen) +
+                  ", of which " + YuanText(history->returned_fen) + " came back";
+        } else {
+          last += "received " + std::to_string(history->received_count) + ", " +
+                  Yuan(history->received_fen);
+        }
+        DisplayPostings(history->rows, last);
+      }));
+}
+
+}  // namespace hongyan::chat
