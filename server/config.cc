@@ -32,6 +32,7 @@ struct Key {
 #define PLACE(member) [](Config& config) -> void* { return &config.member; }
 
 constexpr int64_t kMiB = int64_t{1} << 20;
+constexpr int64_t kMaxFen = 1'000'000'000'000;
 
 constexpr std::array kKeys{
     Key{"listen", Key::Type::kText, PLACE(listen)},
@@ -55,6 +56,13 @@ constexpr std::array kKeys{
     Key{"login.per_user_burst", Key::Type::kWhole, PLACE(login.per_user_burst), 1, 1'000'000},
     Key{"login.per_user_per_minute", Key::Type::kWhole, PLACE(login.per_user_per_minute), 1,
         1'000'000},
+    Key{"money.shards", Key::Type::kWhole, PLACE(money.shards), 1, 64},
+    Key{"money.total_fen", Key::Type::kWhole, PLACE(money.total_fen), 1, kMaxFen},
+    Key{"money.share_fen", Key::Type::kWhole, PLACE(money.share_fen), 1, kMaxFen},
+    Key{"money.shares", Key::Type::kWhole, PLACE(money.shares), 1, 10'000},
+    Key{"money.transfer_fen", Key::Type::kWhole, PLACE(money.transfer_fen), 1, kMaxFen},
+    Key{"money.greeting_bytes", Key::Type::kWhole, PLACE(money.greeting_bytes), 0, 1024},
+    Key{"money.life_s", Key::Type::kWhole, PLACE(money.life_s), 1, 30 * 86'400},
     Key{"storage.disk_reserve", Key::Type::kSize, PLACE(storage.disk_reserve), 0,
         1024 * 1024 * kMiB},
     Key{"storage.unsafe_no_sync", Key::Type::kSwitch, PLACE(storage.unsafe_no_sync)},

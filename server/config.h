@@ -36,6 +36,16 @@ struct Config {
     int64_t per_user_per_minute = 12;
   } login;
 
+  struct Money {
+    int64_t shards = 2;
+    int64_t total_fen = 10'000'000;
+    int64_t share_fen = 20'000;
+    int64_t shares = 500;
+    int64_t transfer_fen = 20'000'000;
+    int64_t greeting_bytes = 120;
+    int64_t life_s = 86'400;
+  } money;
+
   struct Storage {
     int64_t disk_reserve = int64_t{512} << 20;
     bool unsafe_no_sync = false;

@@ -13,12 +13,14 @@
 #include <thread>
 
 #include "base/log.h"
+#include "money_shard.h"
 #include "storage/rocksdb/rocksdb_message_store.h"
+#include "storage/rocksdb/rocksdb_money_store.h"
 
 namespace hongyan {
 namespace {
 
-constexpr size_t kStoreFiles = 512;     // of the store
+constexpr size_t kStoreFiles = 1024;    // of the two stores
 constexpr size_t kSpareFiles = 512;     // logs, sockets of administrators, what libraries open
 constexpr size_t kAdministrators = 64;  // connections
 constexpr size_t kAdminFrameBytes = 16 << 20;
@@ -81,6 +83,17 @@ account::LoginLimits::Options LoginLimitsOf(const Config::Login& login) {
   return options;
 }
 
+money::Limits LimitsOf(const Config::Money& money) {
+  money::Limits out;
+  out.max_total_fen = money.total_fen;
+  out.max_share_fen = money.share_fen;
+  out.max_shares = static_cast<int32_t>(money.shares);
+  out.max_transfer_fen = money.transfer_fen;
+  out.max_greeting_bytes = static_cast<int32_t>(money.greeting_bytes);
+  out.life_ms = money.life_s * 1000;
+  return out;
+}
+
 access::Limits LimitsOf(const Config::Limits& limits) {
   access::Limits out;
   out.frame_bytes = static_cast<size_t>(limits.frame_bytes);
@@ -112,30 +125,59 @@ base::Result<std::unique_ptr<Server>> Server::Open(const Config& config, const s
   options.unsafe_no_sync = config.storage.unsafe_no_sync;
   auto store = storage::RocksdbMessageStore::Open(options);
   if (!store) return store.error();
-  std::unique_ptr<Server> server(
-      new Server(config, std::move(clock), std::move(store).value(), *max_connections));
+  options.path = data + "/money";
+  options.shards = static_cast<int>(config.money.shards);
+  auto money_store = storage::RocksdbMoneyStore::Open(options);
+  if (!money_store) return money_store.error();
+  std::unique_ptr<Server> server(new Server(config, std::move(clock), std::move(store).value(),
+                                            std::move(money_store).value(), *max_connections));
   if (auto started = server->Start(admin_socket); !started) return started.error();
   return server;
 }
 
 Server::Server(const Config& config, std::unique_ptr<base::Clock> clock,
-               std::unique_ptr<storage::MessageStore> store, size_t max_connections)
+               std::unique_ptr<storage::MessageStore> store,
+               std::unique_ptr<storage::MoneyStore> money_store, size_t max_connections)
     : config_(config),
       max_connections_(max_connections),
       clock_(std::move(clock)),
       store_(std::move(store)),
+      money_store_(std::move(money_store)),
       router_(store_->identity()),
+      wallets_(money_store_->identity()),
+      routes_(wallets_, money_store_->money_identity(), router_),
       inboxes_(store_->inboxes(), online_, store_->identity().generation),
       conversations_(store_->conversations()),
+      membership_(store_->conversations(), [this] { return executor_->time_ms(); }),
+      money_reader_(money_store_->ledger(), money_store_->packets(), routes_),
       directory_(store_->accounts(), router_),
       tokens_(store_->identity().token_key, config.login.token_days * 24 * 3600 * 1000),
       login_limits_(*clock_, LoginLimitsOf(config.login)),
       admission_(*clock_, {.queue_ms = static_cast<double>(config.overload.queue_ms)},
                  store_->identity().incarnation ^ static_cast<uint64_t>(clock_->BootNs())),
+      money_admission_(
+          *clock_, {.queue_ms = static_cast<double>(config.overload.queue_ms)},
+          money_store_->identity().incarnation ^ static_cast<uint64_t>(clock_->BootNs())),
       readers_("readers", kReaderThreads, kQueuedReads),
       hashers_("hashers", static_cast<int>(config.login.hash_threads), kQueuedPasswords),
-      services_{*clock_, router_,    online_,       inboxes_,   conversations_, directory_,
-                tokens_, passwords_, login_limits_, admission_, readers_,       hashers_} {}
+      services_{.clock = *clock_,
+                .router = router_,
+                .online = online_,
+                .inboxes = inboxes_,
+                .conversations = conversations_,
+                .directory = directory_,
+                .tokens = tokens_,
+                .passwords = passwords_,
+                .login_limits = login_limits_,
+                .admission = admission_,
+                .money = {.routes = routes_,
+                          .board = board_,
+                          .reader = money_reader_,
+                          .eligibility = membership_,
+                          .limits = LimitsOf(config.money),
+                          .admission = money_admission_},
+                .readers = readers_,
+                .hashers = hashers_} {}
 
 Server::~Server() {
   // Listeners first: nobody new. Then who makes replies, then those who carry them; the loops close
@@ -144,6 +186,7 @@ Server::~Server() {
   if (listener_) listener_->StopAccepting();
   if (admin_listener_) admin_listener_->StopAccepting();
   if (executor_) executor_->Stop();
+  if (money_executor_) money_executor_->Stop();
   readers_.Stop();
   hashers_.Stop();
   for (auto& loop : loops_) loop->Stop();
@@ -157,11 +200,12 @@ base::Result<void> Server::Start(const std::string& admin_socket) {
     loops.push_back(loops_.back().get());
   }
   front_door_ = std::make_unique<access::FrontDoor>(loops, services_, LimitsOf(config_.limits));
-  if (auto opened = OpenExecutor(); !opened) return opened;
+  if (auto opened = OpenExecutors(); !opened) return opened;
   for (net::Loop* loop : loops) loop->Start();
   signals_ = std::make_unique<net::SignalWatch>(*loops.front(), std::vector<int>{SIGTERM, SIGINT},
                                                 [this](int number) { OnSignal(number); });
   executor_->Start();
+  money_executor_->Start();
   WatchQueues();
 
   // The clients' door first: the figures, which the others show on threads of their own, count it.
@@ -173,8 +217,9 @@ base::Result<void> Server::Start(const std::string& admin_socket) {
   listener_ = std::move(listener).value();
 
   const auto stats = [this] { return Stats(); };
-  admin_ = std::make_unique<admin::Service>(*front_door_, front_door_->desk(0), *store_,
-                                            std::vector{executor_.get()}, stats);
+  admin_ =
+      std::make_unique<admin::Service>(*front_door_, front_door_->desk(0), *store_, *money_store_,
+                                       std::vector{executor_.get(), money_executor_.get()}, stats);
   net::ListenerOptions back;
   back.address = "unix:" + admin_socket;
   back.max_connections = kAdministrators;
@@ -191,19 +236,37 @@ base::Result<void> Server::Start(const std::string& admin_socket) {
   return {};
 }
 
-base::Result<void> Server::OpenExecutor() {
-  std::vector<model::ShardId> shards;
-  for (int shard = 0; shard < router_.shards(); ++shard) {
-    shards.push_back(static_cast<model::ShardId>(shard));
-  }
-  executor_ = std::make_unique<shard::Executor>("messages", shards, *store_, carrier_, *front_door_,
-                                                *clock_, shard::ExecutorLimits());
-  for (const model::ShardId shard : shards) carrier_.Register(shard, *executor_);
-  front_door_->Connect(std::vector<shard::Executor*>(shards.size(), executor_.get()));
+base::Result<void> Server::OpenExecutors() {
+  const auto shards_of = [](const storage::ShardStore& store, model::ShardId first) {
+    std::vector<model::ShardId> shards;
+    for (int n = 0; n < store.identity().shards; ++n) {
+      shards.push_back(static_cast<model::ShardId>(first + n));
+    }
+    return shards;
+  };
+  const auto messages = shards_of(*store_, 0);
+  const auto money = shards_of(*money_store_, model::kFirstMoneyShard);
+  const auto executor = [this](const char* name, const std::vector<model::ShardId>& shards,
+                               storage::ShardStore& store,
+                               const std::vector<model::ShardId>& elsewhere) {
+    return std::make_unique<shard::Executor>(name, shards, store, carrier_, *front_door_, *clock_,
+                                             shard::ExecutorLimits(), elsewhere);
+  };
+  executor_ = executor("messages", messages, *store_, money);
+  money_executor_ = executor("money", money, *money_store_, messages);
+  for (const model::ShardId shard : messages) carrier_.Register(shard, *executor_);
+  for (const model::ShardId shard : money) carrier_.Register(shard, *money_executor_);
+  front_door_->Connect({std::vector<shard::Executor*>(messages.size(), executor_.get()),
+                        std::vector<shard::Executor*>(money.size(), money_executor_.get())});
   group::GroupLimits limits;
   limits.max_members = config_.limits.group_members;
-  return executor_->Open([this, limits](model::ShardId) -> std::unique_ptr<shard::Logic> {
+  auto opened = executor_->Open([this, limits](model::ShardId) -> std::unique_ptr<shard::Logic> {
     return std::make_unique<MessageShard>(*store_, router_, online_, counters_, limits);
+  });
+  if (!opened) return opened;
+  return money_executor_->Open([this](model::ShardId shard) -> std::unique_ptr<shard::Logic> {
+    return std::make_unique<MoneyShard>(shard, *money_store_, routes_, board_, money_counters_,
+                                        services_.money.limits);
   });
 }
 
@@ -211,6 +274,7 @@ void Server::WatchQueues() {
   net::Loop* const loop = loops_.front().get();
   queue_watch_.on_fire = [this, loop] {
     admission_.Observe(executor_->queue_ms());
+    money_admission_.Observe(money_executor_->queue_ms());
     loop->timers().Arm(queue_watch_, kWatchMs);
   };
   loop->Post([this, loop] { loop->timers().Arm(queue_watch_, kWatchMs); });

@@ -74,6 +74,39 @@ void AddExecutor(const shard::ExecutorReport& report, Figures& out) {
   }
 }
 
+void AddStore(const storage::StoreStats& store, const char* name, Figures& out) {
+  const std::string which = std::string("store=\"") + name + "\"";
+  const auto d = [](int64_t v) { return static_cast<double>(v); };
+  out.Counter("hongyan_store_commits_total", d(store.commits), "commits", which);
+  out.Counter("hongyan_store_records_total", d(store.records), "records written", which);
+  out.Counter("hongyan_store_bytes_total", d(store.bytes), "bytes written", which);
+  out.Counter("hongyan_store_syncs_total", d(store.syncs), "syncs of the log", which);
+  out.Gauge("hongyan_store_disk_bytes", d(store.disk_bytes), "on disk", which);
+  out.Gauge("hongyan_store_disk_free_bytes", d(store.disk_free_bytes), "free on that disk", which);
+}
+
+void AddMoney(const money::Counters& counts, const money::Board& board, Figures& out) {
+  const auto d = [](const std::atomic<int64_t>& v) { return static_cast<double>(v.load()); };
+  out.Counter("hongyan_packet_sends_total", d(counts.sends), "sends whose money left a wallet");
+  out.Counter("hongyan_packet_sends_refused_total", d(counts.sends_refused),
+              "sends that a rule of the wallet refused");
+  out.Counter("hongyan_packets_total", d(counts.packets), "packets and transfers made");
+  out.Counter("hongyan_packet_opens_total", d(counts.opens), "shares taken");
+  out.Counter("hongyan_packet_opens_refused_total", d(counts.opens_refused),
+              "opens that a rule refused in the packet's shard");
+  out.Counter("hongyan_packet_credits_total", d(counts.credits), "shares credited to a wallet");
+  out.Counter("hongyan_packets_finished_total", d(counts.finished), "packets wholly taken");
+  out.Counter("hongyan_packets_refunded_total", d(counts.refunds),
+              "packets closed with money left, which went back");
+  out.Counter("hongyan_packet_sends_reversed_total", d(counts.reversed),
+              "sends that never became a packet: all of it went back");
+  out.Counter("hongyan_packets_quarantined_total", d(counts.quarantined),
+              "packets put into quarantine");
+  out.Counter("hongyan_wallet_moves_total", d(counts.moves), "deposits and withdrawals");
+  out.Gauge("hongyan_board_packets", static_cast<double>(board.packets()),
+            "packets whose grabs are answered without the store");
+}
+
 }  // namespace
 
 std::vector<admin::Stat> Server::Stats() const {
@@ -93,13 +126,14 @@ std::vector<admin::Stat> Server::Stats() const {
   out.Gauge("hongyan_reads_queued", d(readers_.queued()), "reads waiting for the pool");
   out.Gauge("hongyan_hashes_queued", d(hashers_.queued()), "passwords waiting to be hashed");
   AddExecutor(executor_->report(), out);
-  const storage::StoreStats store = store_->stats();
-  out.Counter("hongyan_store_commits_total", d(store.commits), "commits");
-  out.Counter("hongyan_store_records_total", d(store.records), "records written");
-  out.Counter("hongyan_store_bytes_total", d(store.bytes), "bytes written");
-  out.Counter("hongyan_store_syncs_total", d(store.syncs), "syncs of the log");
-  out.Gauge("hongyan_store_disk_bytes", d(store.disk_bytes), "on disk");
-  out.Gauge("hongyan_store_disk_free_bytes", d(store.disk_free_bytes), "free on that disk");
+  AddExecutor(money_executor_->report(), out);
+  AddStore(store_->stats(), "messages", out);
+  AddStore(money_store_->stats(), "money", out);
+  AddMoney(money_counters_, board_, out);
+  out.Gauge("hongyan_money_admission_open", money_admission_.open(),
+            "part of the request levels of money admitted");
+  out.Counter("hongyan_money_admission_refused_total", d(money_admission_.refused()),
+              "requests of money refused by overload");
   for (const auto& loop : loops_) {
     const net::LoopStats stats = loop->stats();
     const std::string which = "loop=\"" + std::to_string(loop->index()) + "\"";

@@ -13,7 +13,7 @@ constexpr size_t kKnownUsers = 200'000;
 }  // namespace
 
 Desk::Desk(net::Loop& loop, const Services& services, const Limits& limits,
-           const std::vector<shard::Executor*>& executors)
+           const Executors& executors)
     : loop_(loop),
       services_(services),
       limits_(limits),
@@ -87,7 +87,7 @@ void Desk::Submit(model::Priority priority, model::ShardId shard, model::Command
 }
 
 void Desk::Gather(model::ShardId shard, model::Command command) {
-  shard::Executor* const executor = executors_.at(shard);
+  shard::Executor* const executor = &executors_.Of(shard);
   Gathered* gathered = nullptr;
   for (Gathered& candidate : gathered_) {
     if (candidate.executor == executor) gathered = &candidate;
@@ -162,6 +162,14 @@ void Desk::Apply(const model::SessionsEnded& ended) {
     Session* const next = session->next_of_user;  // an ended one leaves the list
     session->Heard(ended);
     session = next;
+  }
+}
+
+void Desk::Apply(const model::WalletChanged& changed) {
+  const auto it = online_.find(changed.user);
+  if (it == online_.end()) return;
+  for (Session* session = it->second; session != nullptr; session = session->next_of_user) {
+    session->Heard(changed);
   }
 }
 

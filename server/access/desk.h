@@ -47,13 +47,24 @@ struct DeskCounts {
   Count syncs_from_disk;  // had to go to the reader pool
 };
 
+// Which executor drives which shard. Filled in before the first connection.
+struct Executors {
+  std::vector<shard::Executor*> messages;  // by shard
+  std::vector<shard::Executor*> money;     // by shard, from kFirstMoneyShard on
+
+  shard::Executor& Of(model::ShardId shard) const {
+    return model::IsMoneyShard(shard)
+               ? *money.at(static_cast<size_t>(shard - model::kFirstMoneyShard))
+               : *messages.at(shard);
+  }
+};
+
 // The front door's place on one loop: its sessions, what waits for an answer from a shard, and what
 // is gathered over a turn. Everything of a connection happens here. Loop thread, but where said.
 class Desk {
  public:
-  // All outlive it. `executors`: by shard, filled in before the first connection.
-  Desk(net::Loop& loop, const Services& services, const Limits& limits,
-       const std::vector<shard::Executor*>& executors);
+  // All outlive it.
+  Desk(net::Loop& loop, const Services& services, const Limits& limits, const Executors& executors);
   ~Desk();
   Desk(const Desk&) = delete;
   Desk& operator=(const Desk&) = delete;
@@ -64,7 +75,9 @@ class Desk {
   int64_t now_ms() const { return loop_.now_ms(); }
   // Shard time, by which the age of request ids is judged: what clients are told as the server's
   // clock.
-  int64_t server_time_ms() const { return executors_.front()->time_ms(); }
+  int64_t server_time_ms() const { return executors_.messages.front()->time_ms(); }
+  // Shard time of money, by which packets expire.
+  int64_t money_time_ms() const { return executors_.money.front()->time_ms(); }
   bool draining() const { return draining_; }
   const DeskCounts& counts() const { return counts_; }  // any thread
   DeskCounts& counts() { return counts_; }
@@ -94,6 +107,11 @@ class Desk {
   // nobody waits.
   void Submit(model::Priority priority, model::ShardId shard, model::CommandBody body,
               std::function<void(model::Reply)> done);
+
+  // Opens of this packet in its shard's queue and batch.
+  int64_t opens_in_flight(model::ShardId shard, model::PacketId packet) const {
+    return executors_.Of(shard).opens_in_flight(packet);
+  }
 
   // -- from the shards
 
@@ -141,12 +159,12 @@ class Desk {
   void OnReply(uint64_t ticket, model::Reply reply);
   void Apply(const model::HeadMoved& moved);
   void Apply(const model::SessionsEnded& ended);
-  void Apply(const model::WalletChanged&) {}  // a hint; no device is told yet
+  void Apply(const model::WalletChanged& changed);
 
   net::Loop& loop_;
   const Services& services_;
   const Limits limits_;
-  const std::vector<shard::Executor*>& executors_;
+  const Executors& executors_;
   Slots<Session*> sessions_;
   absl::flat_hash_map<model::UserId, Session*>
       online_;  // the first of the user's, linked by next_of_user

@@ -19,7 +19,7 @@ class FrontDoor final : public shard::Outlet {
   ~FrontDoor() override;
 
   // Which executor drives which shard. Before anything is listened to.
-  void Connect(std::vector<shard::Executor*> executors) { executors_ = std::move(executors); }
+  void Connect(Executors executors) { executors_ = std::move(executors); }
 
   // For the clients' listener.
   net::Listener::Factory factory();
@@ -40,7 +40,7 @@ class FrontDoor final : public shard::Outlet {
 
  private:
   std::vector<net::Loop*> loops_;
-  std::vector<shard::Executor*> executors_;
+  Executors executors_;
   std::vector<std::unique_ptr<Desk>> desks_;
 };
 

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "access/from_pool.h"
 #include "access/join_check.h"
 #include "access/session.h"
 #include "hongyan/v1/group.pb.h"
@@ -35,24 +36,6 @@ base::Error TooMany(const char* before, size_t most, const char* after) {
 
 base::Error NoSuchUser(const std::string& who) {
   return model::Refuse(Code::kNotFound, Reason::kNoSuchUser, "there is no user " + who);
-}
-
-// Runs `read` on the reader pool and answers with the message it returns, or its error.
-template <class Read>
-void AnswerFromPool(Session& session, const proto::Frame& frame, Read read) {
-  const uint16_t command = frame.header.command;
-  const uint32_t request_id = frame.header.request_id;
-  session.OnPool(
-      session.desk().services().readers, command, request_id,
-      [read = std::move(read)]() -> base::Result<std::string> {
-        auto reply = read();
-        if (!reply) return std::move(reply).error();
-        return reply->SerializeAsString();
-      },
-      [command, request_id](Session& it, base::Result<std::string> encoded) {
-        if (!encoded) return it.Refuse(command, request_id, encoded.error());
-        it.Answer(command, request_id, *encoded);
-      });
 }
 
 // Sorted and each once, so that a repeat of the request is the same request. False: not all are

@@ -4,7 +4,9 @@
 
 #include "access/chat.h"
 #include "access/joining.h"
+#include "access/packets.h"
 #include "access/people.h"
+#include "access/wallets.h"
 #include "hongyan/v1/command.pb.h"
 
 namespace hongyan::access {
@@ -38,6 +40,18 @@ constexpr Request kRequests[] = {
     {v1::LIST_GROUPS, "list_groups", kOnline, kShed, Priority::kHistory, ListGroups, nullptr},
     {v1::GET_GROUP, "get_group", kOnline, kShed, Priority::kHistory, GetGroup, nullptr},
     {v1::LIST_MEMBERS, "list_members", kOnline, kShed, Priority::kHistory, ListMembers, nullptr},
+    {v1::SEND_PACKET, "send_packet", kOnline, kShed, Priority::kMoney, SendPacket, PacketSent},
+    {v1::GET_SEND, "get_send", kOnline, kShed, Priority::kMoney, GetSend, nullptr},
+    {v1::GRAB_PACKET, "grab_packet", kOnline, kShed, Priority::kMoney, GrabPacket, nullptr},
+    {v1::OPEN_PACKET, "open_packet", kOnline, kShed, Priority::kMoney, OpenPacket, PacketOpened},
+    {v1::RETURN_TRANSFER, "return_transfer", kOnline, kShed, Priority::kMoney, ReturnTransfer,
+     TransferReturned},
+    {v1::PACKET_DETAIL, "packet_detail", kOnline, kShed, Priority::kHistory, PacketDetail, nullptr},
+    {v1::GET_WALLET, "get_wallet", kOnline, kShed, Priority::kHistory, GetWallet, nullptr},
+    {v1::LIST_STATEMENT, "list_statement", kOnline, kShed, Priority::kHistory, ListStatement,
+     nullptr},
+    {v1::PACKET_HISTORY, "packet_history", kOnline, kShed, Priority::kHistory, PacketHistory,
+     nullptr},
 };
 
 constexpr auto kByCommand = [] {

@@ -12,15 +12,36 @@
 #include "conversation/reader.h"
 #include "inbox/online_heads.h"
 #include "inbox/reader.h"
+#include "money/board.h"
+#include "money/eligibility.h"
+#include "money/limits.h"
+#include "money/reader.h"
+#include "money/routes.h"
 #include "overload/admission.h"
 #include "shard/executor.h"
 #include "shard/router.h"
 
 namespace hongyan::access {
 
+// What of money the front door stands on.
+struct MoneyServices {
+  const money::Routes& routes;
+  money::Board& board;
+  const money::Reader& reader;
+  const money::Eligibility& eligibility;
+  const money::Limits limits;
+  // Of its own: money is not refused because chat is overloaded, nor the other way.
+  overload::Admission& admission;
+};
+
 // The parts of the house that the front door stands on; all outlive it. The composition root fills
 // it in. Each may be used on any thread.
 struct Services {
+  // Which queue a request's class is admitted to.
+  overload::Admission& AdmissionOf(model::Priority priority) const {
+    return priority == model::Priority::kMoney ? money.admission : admission;
+  }
+
   const base::Clock& clock;
   const shard::Router& router;
   inbox::OnlineHeads& online;
@@ -31,6 +52,7 @@ struct Services {
   const account::Passwords& passwords;
   account::LoginLimits& login_limits;
   overload::Admission& admission;
+  MoneyServices money;
   base::WorkerPool& readers;  // what may read the disk
   base::WorkerPool& hashers;  // passwords
 };

@@ -65,7 +65,8 @@ void Session::OnFrame(net::Connection&, const proto::Frame& frame) {
   }
   if (!MayAsk(*request, frame)) return;
   if (request->shed) {
-    if (auto admitted = desk_.services().admission.Admit(request->priority, user_); !admitted) {
+    auto& admission = desk_.services().AdmissionOf(request->priority);
+    if (auto admitted = admission.Admit(request->priority, user_); !admitted) {
       Refuse(frame.header.command, frame.header.request_id, admitted.error());
       if (frame.header.command == v1::SYNC) {
         told_.SyncFailed();  // a refused sync ends the waiting too (MESSAGING section 4)
@@ -263,6 +264,13 @@ void Session::Heard(const model::SessionsEnded& ended) {
   } else if (state_ == State::kOnline && number_ < ended.below) {
     End(ToWire(ended.reason), 0);
   }
+}
+
+void Session::Heard(const model::WalletChanged&) {
+  if (state_ != State::kOnline) return;
+  proto::FrameHeader header;
+  header.command = v1::WALLET_CHANGED;
+  connection_.Send(header, {});
 }
 
 void Session::End(v1::EndReason reason, int64_t retry_after_ms) {

@@ -82,6 +82,7 @@ class Session final : public net::ConnectionHandler {
   // Effects of the user.
   void Heard(const model::HeadMoved& moved);
   void Heard(const model::SessionsEnded& ended);
+  void Heard(const model::WalletChanged& changed);
 
   // Says why (END_*), then closes after what is queued.
   void End(v1::EndReason reason, int64_t retry_after_ms);

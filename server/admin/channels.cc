@@ -34,12 +34,10 @@ void Service::ShowStats(ErrandPtr errand) {
 
 void Service::ListChannels(ErrandPtr errand) {
   OnPool(services().readers, std::move(errand), [this]() -> base::Result<v1::AdminReply> {
+    auto items = Parked(kMaxParked);
+    if (!items) return std::move(items).error();
     std::map<storage::ChannelId, int64_t> parked;
-    for (int target = 0; target < services().router.shards(); ++target) {
-      auto items = store_.channels().ListParked(static_cast<model::ShardId>(target), kMaxParked);
-      if (!items) return std::move(items).error();
-      for (const storage::ParkedItem& item : *items) ++parked[item.channel];
-    }
+    for (const storage::ParkedItem& item : *items) ++parked[item.channel];
     v1::AdminReply reply;
     reply.mutable_list_channels();
     for (shard::Executor* executor : executors_) {
@@ -65,30 +63,54 @@ void Service::ListParked(ErrandPtr errand, const v1::ListParked& request) {
   OnPool(services().readers, std::move(errand), [this, limit]() -> base::Result<v1::AdminReply> {
     v1::AdminReply reply;
     v1::ListParkedReply& list = *reply.mutable_list_parked();
-    for (int target = 0; target < services().router.shards(); ++target) {
-      const size_t room = limit - static_cast<size_t>(list.items_size());
-      if (room == 0) break;
-      auto items = store_.channels().ListParked(static_cast<model::ShardId>(target), room);
-      if (!items) return std::move(items).error();
-      for (const storage::ParkedItem& item : *items) {
-        auto* const info = list.add_items();
-        info->set_source(item.channel.source);
-        info->set_target(item.channel.target);
-        info->set_number(item.number);
-        info->set_conversation(Text(item.conversation));
-        info->set_parked_ms(item.parked_ms);
-        info->set_why(item.why);
-      }
+    auto items = Parked(limit);
+    if (!items) return std::move(items).error();
+    for (const storage::ParkedItem& item : *items) {
+      auto* const info = list.add_items();
+      info->set_source(item.channel.source);
+      info->set_target(item.channel.target);
+      info->set_number(item.number);
+      info->set_conversation(Text(item.conversation));
+      info->set_parked_ms(item.parked_ms);
+      info->set_why(item.why);
     }
     return reply;
   });
 }
 
+base::Result<std::vector<storage::ParkedItem>> Service::Parked(size_t limit) const {
+  std::vector<storage::ParkedItem> all;
+  const auto add = [&all, limit](storage::ShardStore& store,
+                                 model::ShardId first) -> base::Result<void> {
+    for (int n = 0; n < store.identity().shards && all.size() < limit; ++n) {
+      const auto target = static_cast<model::ShardId>(first + n);
+      auto items = store.channels().ListParked(target, limit - all.size());
+      if (!items) return std::move(items).error();
+      all.insert(all.end(), items->begin(), items->end());
+    }
+    return {};
+  };
+  if (auto added = add(store_, 0); !added) return std::move(added).error();
+  if (auto added = add(money_store_, model::kFirstMoneyShard); !added) {
+    return std::move(added).error();
+  }
+  return all;
+}
+
+bool Service::IsShard(uint32_t shard) const {
+  const auto within = [shard](const storage::ShardStore& store, uint32_t first) {
+    return shard >= first && shard - first < static_cast<uint32_t>(store.identity().shards);
+  };
+  return within(store_, 0) || within(money_store_, model::kFirstMoneyShard);
+}
+
 base::Result<model::ShardId> Service::CheckChannel(uint32_t source, uint32_t target) const {
-  const auto shards = static_cast<uint32_t>(services().router.shards());
-  if (source < shards && target < shards) return static_cast<model::ShardId>(target);
-  return base::Error(base::Code::kInvalidArgument,
-                     "shards are numbered from 0 to " + std::to_string(shards - 1));
+  if (IsShard(source) && IsShard(target)) return static_cast<model::ShardId>(target);
+  return base::Error(
+      base::Code::kInvalidArgument,
+      "message shards are numbered from 0 to " + std::to_string(store_.identity().shards - 1) +
+          ", money shards from " + std::to_string(model::kFirstMoneyShard) + " to " +
+          std::to_string(model::kFirstMoneyShard + money_store_.identity().shards - 1));
 }
 
 void Service::RetryParked(ErrandPtr errand, const v1::RetryParked& request) {

@@ -121,12 +121,15 @@ void Errand::Send(uint16_t flags, const std::string& payload) {
 // -- service
 
 Service::Service(access::FrontDoor& door, access::Desk& desk, storage::MessageStore& store,
-                 std::vector<shard::Executor*> executors, Stats stats)
+                 storage::MoneyStore& money_store, std::vector<shard::Executor*> executors,
+                 Stats stats)
     : door_(door),
       desk_(desk),
       store_(store),
+      money_store_(money_store),
       executors_(std::move(executors)),
-      stats_(std::move(stats)) {}
+      stats_(std::move(stats)),
+      auditor_("auditor", 1, 4) {}
 
 net::Listener::Factory Service::factory() {
   return [this](net::Connection& connection) -> std::unique_ptr<net::ConnectionHandler> {
@@ -169,13 +172,23 @@ void Service::Handle(ErrandPtr errand, const v1::AdminRequest& request) {
     case What::kAcceptChannel:
       return AcceptChannel(std::move(errand), request.accept_channel());
     case What::kMoveFunds:
+      return MoveFunds(std::move(errand), request.move_funds());
     case What::kSetFrozen:
+      return SetFrozen(std::move(errand), request.set_frozen());
     case What::kShowWallet:
+      return ShowWallet(std::move(errand), request.show_wallet());
     case What::kShowPacket:
+      return ShowPacket(std::move(errand), request.show_packet());
+    case What::kShowDay:
+      return ShowDay(std::move(errand), request.show_day());
     case What::kEndPacket:
+      return EndPacket(std::move(errand), request.end_packet());
     case What::kListQuarantine:
+      return ListQuarantine(std::move(errand));
     case What::kMendPacket:
+      return MendPacket(std::move(errand), request.mend_packet());
     case What::kAudit:
+      return Audit(std::move(errand), request.audit());
     case What::WHAT_NOT_SET:
       break;
   }

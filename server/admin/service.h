@@ -1,7 +1,9 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,9 +11,11 @@
 #include "access/front_door.h"
 #include "admin/stat.h"
 #include "base/result.h"
+#include "base/worker_pool.h"
 #include "hongyan/v1/admin.pb.h"
 #include "net/listener.h"
 #include "storage/message_store.h"
+#include "storage/money_store.h"
 
 namespace hongyan::admin {
 
@@ -24,7 +28,9 @@ class Service {
  public:
   // All outlive it. `executors`: each once.
   Service(access::FrontDoor& door, access::Desk& desk, storage::MessageStore& store,
-          std::vector<shard::Executor*> executors, Stats stats);
+          storage::MoneyStore& money_store, std::vector<shard::Executor*> executors, Stats stats);
+
+  ~Service() { ending_ = true; }
 
   // For the admin listener, which must hand its connections to the desk's loop only.
   net::Listener::Factory factory();
@@ -44,8 +50,12 @@ class Service {
   void ShowUser(ErrandPtr errand, const v1::ShowUser& request);
   void IssueTokens(ErrandPtr errand, const v1::IssueTokens& request);
   void RevokeTokens(ErrandPtr errand, const v1::RevokeTokens& request);
-  // Finds the user, then queues what `make` makes for it.
+  // Finds the user, then queues what `make` makes for it: in the shard of the account.
   void OfUser(ErrandPtr errand, const std::string& name,
+              std::function<model::CommandBody(model::UserId)> make);
+  // The same in the shard that `shard_of` names.
+  void OfUser(ErrandPtr errand, const std::string& name,
+              std::function<model::ShardId(model::UserId)> shard_of,
               std::function<model::CommandBody(model::UserId)> make);
 
   // groups.cc
@@ -61,6 +71,23 @@ class Service {
   void RetryParked(ErrandPtr errand, const v1::RetryParked& request);
   void AcceptChannel(ErrandPtr errand, const v1::AcceptChannel& request);
 
+  // wallets.cc
+  void MoveFunds(ErrandPtr errand, const v1::MoveFunds& request);
+  void SetFrozen(ErrandPtr errand, const v1::SetFrozen& request);
+  void ShowWallet(ErrandPtr errand, const v1::ShowWallet& request);
+
+  // packets.cc
+  void ShowPacket(ErrandPtr errand, const v1::ShowPacket& request);
+  void ShowDay(ErrandPtr errand, const v1::ShowDay& request);
+  void EndPacket(ErrandPtr errand, const v1::EndPacket& request);
+  void ListQuarantine(ErrandPtr errand);
+  void MendPacket(ErrandPtr errand, const v1::MendPacket& request);
+  void Audit(ErrandPtr errand, const v1::Audit& request);
+  // Nothing given to a channel out of money is on its way.
+  bool Drained() const;
+  // Of the packet's id, or nothing where none can have it: then the errand is refused.
+  std::optional<model::ShardId> PacketShard(const ErrandPtr& errand, int64_t packet);
+
   const access::Services& services() const { return desk_.services(); }
 
   // Answers with what `read` returns; it runs on the pool.
@@ -68,12 +95,18 @@ class Service {
   // Queues a command whose success is AdminDone.
   void SubmitDone(ErrandPtr errand, model::ShardId shard, model::CommandBody body);
   base::Result<model::ShardId> CheckChannel(uint32_t source, uint32_t target) const;
+  bool IsShard(uint32_t shard) const;
+  // Of all shards, up to about `limit` items.
+  base::Result<std::vector<storage::ParkedItem>> Parked(size_t limit) const;
 
   access::FrontDoor& door_;
   access::Desk& desk_;
   storage::MessageStore& store_;
+  storage::MoneyStore& money_store_;
   const std::vector<shard::Executor*> executors_;
   const Stats stats_;
+  std::atomic<bool> ending_{false};  // ends an audit's waiting
+  base::WorkerPool auditor_;
 };
 
 }  // namespace hongyan::admin

@@ -169,14 +169,22 @@ void Service::SetPassword(ErrandPtr errand, const v1::SetPassword& request) {
 
 void Service::OfUser(ErrandPtr errand, const std::string& name,
                      std::function<model::CommandBody(UserId)> make) {
+  OfUser(
+      std::move(errand), name, [this](UserId user) { return services().router.ShardOf(user); },
+      std::move(make));
+}
+
+void Service::OfUser(ErrandPtr errand, const std::string& name,
+                     std::function<model::ShardId(UserId)> shard_of,
+                     std::function<model::CommandBody(UserId)> make) {
   net::Loop* const loop = &desk_.loop();
-  const bool taken = services().readers.Submit([this, loop, errand, name, make = std::move(make)] {
+  const bool taken = services().readers.Submit([this, loop, errand, name, shard_of, make] {
     auto found = services().directory.Find(std::string_view(name));
-    loop->Post([this, errand, name, make, found = std::move(found)] {
+    loop->Post([this, errand, name, shard_of, make, found = std::move(found)] {
       if (!found) return errand->Refuse(found.error());
       if (!found->has_value()) return errand->Refuse(NoSuchUser(name));
       const UserId user = (*found)->id;
-      SubmitDone(errand, services().router.ShardOf(user), make(user));
+      SubmitDone(errand, shard_of(user), make(user));
     });
   });
   if (!taken) errand->Refuse(services().admission.Busy());

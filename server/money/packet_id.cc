@@ -25,6 +25,11 @@ model::PacketId MakePacketId(const PacketIdParts& parts) {
                          parts.counter * kCounter + parts.cell * kCell + parts.table);
 }
 
+model::PacketId FirstPacketIdOf(int32_t day) {
+  if (day < kFirstDay || day > kLastDay) return {};
+  return MakePacketId({.day = day});
+}
+
 std::optional<PacketIdParts> ReadPacketId(model::PacketId id) {
   const int64_t day = id.value / kDay;
   if (id.value <= 0 || day < kFirstDay || day > kLastDay) return std::nullopt;

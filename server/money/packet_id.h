@@ -28,6 +28,9 @@ model::PacketId MakePacketId(const PacketIdParts& parts);
 // None: no id this server can have given.
 std::optional<PacketIdParts> ReadPacketId(model::PacketId id);
 
+// The smallest id of a day; none (0) where no id can be of that day.
+model::PacketId FirstPacketIdOf(int32_t day);
+
 // dd of packet_y_dd: epoch day mod 32.
 constexpr int DaySlot(int32_t day) { return day % kDaySlots; }
 

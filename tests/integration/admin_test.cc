@@ -216,7 +216,7 @@ TEST_CASE("figures and channels are shown, for people and for programs") {
   SpawnedServer server;
   const auto stats = json::parse(server.AdminOk({"--json", "stats"}));
   CHECK(stats.at("hongyan_sessions") == 0);
-  CHECK(stats.contains("hongyan_store_syncs_total"));
+  CHECK(stats.contains("hongyan_store_syncs_total{store=\"messages\"}"));
   CHECK(server.AdminOk({"stats"}).find("sessions logged in") != std::string::npos);
   const auto channels = json::parse(server.AdminOk({"--json", "channels"}));
   CHECK(channels.size() >= 4);

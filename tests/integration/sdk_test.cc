@@ -88,6 +88,9 @@ class Device {
     events.on_message = [this](const Message& message) {
       Note([&] { messages.push_back(message); });
     };
+    events.on_packet_returned = [this](const PacketReturned& what) {
+      Note([&] { returned.push_back(what); });
+    };
     events.on_stopped = [this](StopReason reason, const std::string&) {
       Note([&] {
         stopped = true;
@@ -121,6 +124,7 @@ class Device {
   }
 
   std::unique_ptr<Client> client;
+  std::vector<PacketReturned> returned;
   std::vector<Message> messages;
   std::vector<std::string> problems;
   UserId me;
@@ -352,6 +356,85 @@ TEST_CASE_FIXTURE(Scene, "chat: lines of a pipe are messages, what comes is one 
         "message\t@anna\t2\tanna\tTIME\ttab\\there\nmessage\t@anna\t3\tanna\tTIME\t/slash\n");
   const Outcome again = Run(ChatCommand(*this, "bert"), "/list\n/history 1\n");
   CHECK(WithoutTimes(again.out).find("message") == std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Scene, "chat: packets and transfers by lines, from the wallet to the year") {
+  server.AdminOk({"wallet", "deposit", "anna", "10", "--id", "1", "--reason", "start"});
+  const Outcome sent =
+      Run(ChatCommand(*this, "anna"), "/to bert\n/packet lucky 8.88 1 good luck\n/wallet\n");
+  INFO(sent.err);
+  CHECK(sent.exit_code == 0);
+  CHECK(sent.out.find("note\tthe lucky packet is on its way\n") != std::string::npos);
+  CHECK(sent.out.find("note\tyou have 1.12 yuan\n") != std::string::npos);
+
+  const Outcome opened =
+      Run(ChatCommand(*this, "bert"), "/to anna\n/history\n/open\n/open 1\n/detail\n");
+  INFO(opened.err);
+  CHECK(opened.exit_code == 0);
+  CHECK(opened.out.find("\t[lucky packet, 1 share] good luck  (/open 1)\n") != std::string::npos);
+  CHECK(opened.out.find("note\tyou got 8.88 yuan!\n") != std::string::npos);
+  CHECK(opened.out.find("note\tyou have taken 8.88 yuan from it\n") != std::string::npos);
+  CHECK(opened.out.find("packet\tlucky packet 1 from anna\tgood luck\t1 of 1 share taken, 8.88 of "
+                        "8.88 yuan, empty after ") != std::string::npos);
+  CHECK(WithoutTimes(opened.out).find("share\tbert\t8.88\tTIME\tbest\n") != std::string::npos);
+
+  const Outcome transfer =
+      Run(ChatCommand(*this, "anna"), "/to bert\n/transfer 1 lunch\n/year sent\n");
+  CHECK(transfer.exit_code == 0);
+  CHECK(transfer.out.find(" you sent 2, 9.88 yuan, of which 0.00 came back\n") !=
+        std::string::npos);
+  const Outcome accepted =
+      Run(ChatCommand(*this, "bert"), "/to anna\n/history\n/accept\n/statement\n");
+  INFO(accepted.err);
+  CHECK(accepted.exit_code == 0);
+  CHECK(accepted.out.find("note\tyou got 1.00 yuan!\n") != std::string::npos);
+  CHECK(WithoutTimes(accepted.out)
+            .find("posting\tTIME\t8.88\t8.88\tlucky packet opened, from "
+                  "anna\n") != std::string::npos);
+
+  const Outcome poor = Run(ChatCommand(*this, "anna"), "/to bert\n/packet lucky 8.88 1\n");
+  CHECK(poor.exit_code == 1);
+  const Outcome wrong = Run(ChatCommand(*this, "anna"), "/to bert\n/packet lucky 8,88 1\n");
+  CHECK(wrong.err.find("is no amount") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Scene, "a client sends, opens and is told, and money that came back comes once") {
+  server.AdminOk({"wallet", "deposit", "anna", "10", "--id", "1", "--reason", "start"});
+  Device anna(*this, "anna", "anna");
+  Device bert(*this, "bert", "bert");
+  anna.Open();
+  bert.Open();
+  anna.WaitConnected();
+  bert.WaitConnected();
+  PacketOrder order;
+  order.kind = PacketKind::kTransfer;
+  order.conversation = Conversation::Between(anna.me, bert.me);
+  order.amount_fen = 300;
+  order.request_id = anna.client->NewRequestId();
+  const auto sent = anna.client->SendPacket(order).get();
+  REQUIRE_MESSAGE(sent.ok(), sent.error().text);
+  CHECK(sent->request_id == order.request_id);
+  CHECK(anna.client->SendPacket(order).get()->packet == sent->packet);
+  bert.WaitUntil([&] { return !bert.messages.empty(); });
+  const auto returned = bert.client->ReturnTransfer(sent->packet).get();
+  CHECK_MESSAGE(returned.ok(), returned.error().text);
+  anna.WaitUntil([&] { return !anna.returned.empty(); });
+  CHECK(anna.returned[0].packet == sent->packet);
+  CHECK(anna.returned[0].amount_fen == 300);
+  CHECK(anna.returned[0].reason == ReturnReason::kReturned);
+  CHECK(anna.returned[0].request_id == order.request_id);
+  bert.WaitUntil([&] {
+    for (const Message& message : bert.messages) {
+      const auto* notice = std::get_if<PacketNotice>(&message.body);
+      if (notice != nullptr && notice->what == PacketNotice::What::kReturned) return true;
+    }
+    return false;
+  });
+  const auto state = anna.client->GetSend(order.request_id).get();
+  REQUIRE_MESSAGE(state.ok(), state.error().text);
+  CHECK(state->packet == sent->packet);
+  CHECK(anna.client->GetWallet().get()->balance_fen == 1000);
+  CHECK(anna.returned.size() == 1);
 }
 
 TEST_CASE_FIXTURE(Scene, "chat: failures have an exit code and a sentence that says what to do") {

@@ -16,7 +16,6 @@
 namespace hongyan::admin_cli {
 namespace {
 
-constexpr time_t kPatienceS = 120;  // a large group is created in slices
 constexpr uint32_t kMaxReplyBytes = 64 << 20;
 constexpr size_t kMaxRequestBytes = 16 << 20;  // what the server's administration socket takes
 
@@ -28,7 +27,7 @@ base::Error Failed(const std::string& what) {
 
 }  // namespace
 
-base::Result<Client> Client::Connect(const std::string& socket_path) {
+base::Result<Client> Client::Connect(const std::string& socket_path, int64_t patience_s) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (socket_path.size() >= sizeof address.sun_path) {
@@ -41,7 +40,7 @@ base::Result<Client> Client::Connect(const std::string& socket_path) {
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return Failed("cannot make a socket");
   Client client(fd);
-  const timeval patience{kPatienceS, 0};
+  const timeval patience{static_cast<time_t>(patience_s), 0};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)

@@ -11,8 +11,11 @@ namespace hongyan::admin_cli {
 // A blocking connection to a server's administration socket. One thread.
 class Client {
  public:
+  static constexpr int64_t kPatienceS = 120;  // a large group is created in slices
   // The error says where it looked and what to do.
-  static base::Result<Client> Connect(const std::string& socket_path);
+  // Waits `patience_s` for each answer.
+  static base::Result<Client> Connect(const std::string& socket_path,
+                                      int64_t patience_s = kPatienceS);
   Client(Client&& other) noexcept;
   Client& operator=(Client&&) = delete;
   ~Client();

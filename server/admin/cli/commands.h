@@ -1,7 +1,9 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "admin/cli/client.h"
@@ -20,7 +22,8 @@ struct Context {
 
   // Connects, asks, and hands over the answer; prints the error and sets exit_code where there is
   // none.
-  void Ask(const v1::AdminRequest& request, const std::function<void(const v1::AdminReply&)>& show);
+  void Ask(const v1::AdminRequest& request, const std::function<void(const v1::AdminReply&)>& show,
+           int64_t patience_s = Client::kPatienceS);
   // Prints to standard error and sets exit_code to 1.
   void Fail(const std::string& text);
 };
@@ -29,6 +32,10 @@ struct Context {
 void AddUserCommands(CLI::App& app, Context& context);
 void AddTokenCommands(CLI::App& app, Context& context);
 void AddGroupCommands(CLI::App& app, Context& context);
+void AddWalletCommands(CLI::App& app, Context& context);
+// `wallet show` and `money wallet` are one.
+void AddWalletShow(CLI::App& to, const char* name, Context& context);
+void AddMoneyCommands(CLI::App& app, Context& context);
 void AddServerCommands(CLI::App& app, Context& context);
 
 }  // namespace hongyan::admin_cli

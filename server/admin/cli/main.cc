@@ -21,8 +21,8 @@ void Context::Fail(const std::string& text) {
 }
 
 void Context::Ask(const v1::AdminRequest& request,
-                  const std::function<void(const v1::AdminReply&)>& show) {
-  auto client = Client::Connect(socket_path());
+                  const std::function<void(const v1::AdminReply&)>& show, int64_t patience_s) {
+  auto client = Client::Connect(socket_path(), patience_s);
   if (!client) return Fail(client.error().text);
   auto reply = client->Ask(request);
   if (!reply) return Fail(reply.error().text);
@@ -90,9 +90,12 @@ int main(int argc, char** argv) {
       "  hongyan-admin --data ./data user import names.txt    one name per line, without password\n"
       "  hongyan-admin --data ./data token issue bot --class bot\n"
       "  hongyan-admin --data ./data group create Team --owner anna --member bert\n"
+      "  hongyan-admin --data ./data wallet deposit anna 100.00 --id 2026-07-01/17 --reason gift\n"
+      "  hongyan-admin --data ./data money audit              exit code 0: every fen is in place\n"
       "  hongyan-admin --socket /run/hongyan.sock stats --json\n"
       "  hongyan-admin --data ./data store accept             offline, after a refused start\n\n"
-      "Exit codes: 0 done, 1 refused or failed, 2 wrong usage.",
+      "Exit codes: 0 done, 1 refused or failed, 2 wrong usage; of `money audit`: 0 proven, 1 a "
+      "finding, 2 not proven.",
       "hongyan-admin");
   app.add_option("--socket", context.socket, "the server's administration socket")
       ->type_name("PATH");
@@ -107,6 +110,8 @@ int main(int argc, char** argv) {
   AddUserCommands(app, context);
   AddTokenCommands(app, context);
   AddGroupCommands(app, context);
+  AddWalletCommands(app, context);
+  AddMoneyCommands(app, context);
   AddServerCommands(app, context);
   try {
     app.parse(argc, argv);

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,11 @@ struct Line {
 // A file that cannot be read to its end, is no UTF-8 or has a line of more than 4 KiB is an error
 // and nothing of it is used.
 base::Result<std::vector<Line>> ReadLines(const std::string& path);
+
+// "12", "12.3" and "12.34" yuan as fen; none: not an amount above 0 in this form.
+std::optional<int64_t> ParseYuan(const std::string& text);
+// 1234 fen as "12.34".
+std::string YuanText(int64_t fen);
 
 // 2026-01-31 10:11:12Z; "-" for 0.
 std::string TimeText(int64_t ms);

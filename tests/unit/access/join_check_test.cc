@@ -4,7 +4,9 @@
 #include <utility>
 #include <vector>
 
+#include "conversation/membership.h"
 #include "storage/memory/memory_message_store.h"
+#include "storage/memory/memory_money_store.h"
 #include "tests/doctest_last.h"
 
 namespace hongyan::access {
@@ -58,8 +60,25 @@ struct House {
   account::LoginLimits login_limits{clock, {}};
   overload::Admission admission{clock, {}, 1};
   base::WorkerPool pool{"pool", 1, 1};
-  Services services{clock,  router,    online,       inboxes,   conversations, directory,
-                    tokens, passwords, login_limits, admission, pool,          pool};
+  storage::MemoryMoneyStore money{storage::MemoryMoneyState::Create(1, 1)};
+  shard::Router wallets{money.identity()};
+  money::Routes routes{wallets, money.money_identity(), router};
+  money::Board board;
+  money::Reader money_reader{money.ledger(), money.packets(), routes};
+  conversation::Membership membership{store.conversations(), [] { return int64_t{0}; }};
+  Services services{.clock = clock,
+                    .router = router,
+                    .online = online,
+                    .inboxes = inboxes,
+                    .conversations = conversations,
+                    .directory = directory,
+                    .tokens = tokens,
+                    .passwords = passwords,
+                    .login_limits = login_limits,
+                    .admission = admission,
+                    .money = {routes, board, money_reader, membership, money::Limits(), admission},
+                    .readers = pool,
+                    .hashers = pool};
 };
 
 std::vector<UserId> Users(int64_t n) {

@@ -42,9 +42,12 @@ TEST_CASE("who was seen to exist is known until enough others were, and the set 
 
 TEST_CASE("each request of the list is found by its command, and no push or unknown one is") {
   for (const auto command :
-       {v1::HELLO, v1::LOGIN, v1::LOGIN_TOKEN, v1::HEARTBEAT, v1::LOGOUT, v1::SEND_MESSAGE,
-        v1::SYNC, v1::HISTORY, v1::FIND_USER, v1::CREATE_GROUP, v1::CHANGE_MEMBERS, v1::LEAVE_GROUP,
-        v1::LIST_GROUPS, v1::GET_GROUP, v1::LIST_MEMBERS}) {
+       {v1::HELLO,         v1::LOGIN,        v1::LOGIN_TOKEN,    v1::HEARTBEAT,
+        v1::LOGOUT,        v1::SEND_MESSAGE, v1::SYNC,           v1::HISTORY,
+        v1::FIND_USER,     v1::CREATE_GROUP, v1::CHANGE_MEMBERS, v1::LEAVE_GROUP,
+        v1::LIST_GROUPS,   v1::GET_GROUP,    v1::LIST_MEMBERS,   v1::SEND_PACKET,
+        v1::GET_SEND,      v1::GRAB_PACKET,  v1::OPEN_PACKET,    v1::RETURN_TRANSFER,
+        v1::PACKET_DETAIL, v1::GET_WALLET,   v1::LIST_STATEMENT, v1::PACKET_HISTORY}) {
     const Request* const request = FindRequest(command);
     REQUIRE(request != nullptr);
     CHECK(request->command == command);

@@ -1,0 +1,238 @@
+#include <array>
+#include <chrono>
+#include <ctime>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "access/money_wire.h"
+#include "admin/errand.h"
+#include "admin/service.h"
+#include "money/audit.h"
+#include "money/refusals.h"
+
+namespace hongyan::admin {
+namespace {
+
+using model::PacketId;
+using Verdict = money::AuditReport::Verdict;
+
+constexpr size_t kMaxQuarantined = 1000;
+constexpr size_t kDayPage = 1000;
+constexpr auto kDrainPause = std::chrono::milliseconds(50);
+constexpr auto kDrainPatience = std::chrono::seconds(60);
+
+std::string DayText(int32_t day) {
+  const std::time_t seconds = static_cast<std::time_t>(day) * 86'400;
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  char text[16];
+  std::strftime(text, sizeof text, "%Y-%m-%d", &utc);
+  return text;
+}
+
+// The packets of one day added up.
+struct DayCounts {
+  std::array<int64_t, 8> of_state{};
+  int64_t packets = 0, quarantined = 0, claims = 0;
+  int64_t total_fen = 0, left_fen = 0, refunded_fen = 0;
+
+  void Add(const model::Packet& packet) {
+    const model::PacketStatus& status = packet.status;
+    ++packets;
+    ++of_state[static_cast<size_t>(status.state) % of_state.size()];
+    if (status.quarantined) ++quarantined;
+    claims += packet.header.terms.shares - status.left;
+    total_fen += packet.header.terms.total_fen;
+    left_fen += status.left_fen;
+    refunded_fen += status.refund_fen;
+  }
+
+  int64_t In(model::PacketState state) const { return of_state[static_cast<size_t>(state)]; }
+};
+
+void Fill(const DayCounts& from, v1::ShowDayReply* to) {
+  using model::PacketState;
+  to->set_packets(from.packets);
+  to->set_not_closed(from.In(PacketState::kCreated) + from.In(PacketState::kOpen));
+  to->set_done(from.In(PacketState::kDone));
+  to->set_expired(from.In(PacketState::kExpired));
+  to->set_returned(from.In(PacketState::kReturned));
+  to->set_refused(from.In(PacketState::kRefused));
+  to->set_quarantined(from.quarantined);
+  to->set_claims(from.claims);
+  to->set_total_fen(from.total_fen);
+  to->set_taken_fen(from.total_fen - from.left_fen - from.refunded_fen);
+  to->set_left_fen(from.left_fen);
+  to->set_refunded_fen(from.refunded_fen);
+}
+
+void Fill(const money::AuditReport& report, v1::AuditReply* to) {
+  to->set_verdict(static_cast<int32_t>(report.verdict));
+  for (const auto& finding : report.findings) {
+    to->add_findings(finding.what + " " + finding.where + ": " + finding.text);
+  }
+  if (report.more_findings > 0) {
+    to->add_findings("and " + std::to_string(report.more_findings) + " more");
+  }
+  for (const std::string& unread : report.unread) to->add_findings("not read: " + unread);
+  const std::pair<const char*, int64_t> figures[] = {
+      {"wallets", report.wallets},
+      {"statement_rows", report.statement_rows},
+      {"packets", report.packets},
+      {"claims", report.claims},
+      {"items_in_flight", report.items_in_flight},
+      {"parked", report.parked},
+      {"quarantined", report.quarantined},
+      {"wallets_fen", report.total.wallets_fen},
+      {"escrow_fen", report.total.escrow_fen},
+      {"suspense_fen", report.total.suspense_fen},
+      {"world_fen", report.total.world_fen},
+      {"in_transit_fen", report.in_transit_fen},
+  };
+  for (const auto& [name, value] : figures) {
+    auto* const figure = to->add_figures();
+    figure->set_name(name);
+    figure->set_value(value);
+  }
+}
+
+}  // namespace
+
+std::optional<model::ShardId> Service::PacketShard(const ErrandPtr& errand, int64_t packet) {
+  const auto shard = services().money.routes.ShardOf(PacketId(packet));
+  if (!shard) errand->Refuse(money::Refusal(model::Reason::kNoSuchPacket));
+  return shard;
+}
+
+void Service::ShowPacket(ErrandPtr errand, const v1::ShowPacket& request) {
+  const PacketId id(request.packet_id());
+  const auto shard = PacketShard(errand, id.value);
+  if (!shard) return;
+  OnPool(services().readers, std::move(errand),
+         [this, id, shard]() -> base::Result<v1::AdminReply> {
+           v1::AdminReply reply;
+           v1::ShowPacketReply& show = *reply.mutable_show_packet();
+           for (int32_t after = 0;;) {
+             auto detail = services().money.reader.Show(id, after, money::Reader::kMaxPage);
+             if (!detail) return std::move(detail).error();
+             if (after == 0) {
+               access::Fill(*detail, access::Show::kAll, show.mutable_packet());
+               const model::Packet& packet = detail->packet;
+               show.set_shard(*shard);
+               show.set_day(DayText(money::ReadPacketId(id)->day));
+               show.set_quarantined(packet.status.quarantined);
+               show.set_left_fen(packet.status.left_fen);
+               show.set_request_id(std::string(packet.header.terms.request_id.view()));
+             } else {
+               v1::PacketDetailReply more;
+               access::Fill(*detail, access::Show::kAll, &more);
+               show.mutable_packet()->mutable_claims()->MergeFrom(more.claims());
+             }
+             if (!detail->more || detail->claims.empty()) break;
+             after = detail->claims.back().ordinal;
+           }
+           show.mutable_packet()->set_more(false);
+           return reply;
+         });
+}
+
+void Service::ShowDay(ErrandPtr errand, const v1::ShowDay& request) {
+  const int32_t day = request.day();
+  const PacketId first = money::FirstPacketIdOf(day);
+  if (!first) {
+    return errand->Refuse({base::Code::kInvalidArgument, "no packet can be of this day"});
+  }
+  // It may be millions: not on the readers that everybody needs.
+  OnPool(auditor_, std::move(errand), [this, day, first]() -> base::Result<v1::AdminReply> {
+    auto snapshot = money_store_.TakeSnapshot();
+    if (!snapshot) return std::move(snapshot).error();
+    DayCounts counts;
+    for (int n = 0; n < money_store_.identity().shards; ++n) {
+      const auto shard = static_cast<model::ShardId>(model::kFirstMoneyShard + n);
+      PacketId after(first.value - 1);
+      for (bool more = true; more && !ending_;) {
+        auto page = (*snapshot)->packets().ListPackets(shard, after, kDayPage);
+        if (!page) return std::move(page).error();
+        more = page->size() == kDayPage;
+        for (const model::Packet& packet : *page) {
+          after = packet.header.id;
+          const auto parts = money::ReadPacketId(after);
+          more = more && parts && parts->day == day;
+          if (parts && parts->day == day) counts.Add(packet);
+        }
+      }
+    }
+    v1::AdminReply reply;
+    Fill(counts, reply.mutable_show_day());
+    reply.mutable_show_day()->set_day(day);
+    reply.mutable_show_day()->set_slot(money::DaySlot(day));
+    return reply;
+  });
+}
+
+void Service::EndPacket(ErrandPtr errand, const v1::EndPacket& request) {
+  const auto shard = PacketShard(errand, request.packet_id());
+  if (!shard) return;
+  SubmitDone(std::move(errand), *shard,
+             model::ReturnPacket{PacketId(request.packet_id()), model::UserId()});
+}
+
+void Service::ListQuarantine(ErrandPtr errand) {
+  OnPool(services().readers, std::move(errand), [this]() -> base::Result<v1::AdminReply> {
+    v1::AdminReply reply;
+    auto* const list = reply.mutable_list_quarantine();
+    for (int n = 0; n < money_store_.identity().shards; ++n) {
+      const auto shard = static_cast<model::ShardId>(model::kFirstMoneyShard + n);
+      auto packets = services().money.reader.Quarantined(shard, kMaxQuarantined);
+      if (!packets) return std::move(packets).error();
+      for (const PacketId packet : *packets) list->add_packet_ids(packet.value);
+    }
+    return reply;
+  });
+}
+
+void Service::MendPacket(ErrandPtr errand, const v1::MendPacket& request) {
+  const auto shard = PacketShard(errand, request.packet_id());
+  if (!shard) return;
+  using How = model::MendPacket::How;
+  SubmitDone(std::move(errand), *shard,
+             model::MendPacket{PacketId(request.packet_id()),
+                               request.give_back() ? How::kReturn : How::kRetry});
+}
+
+bool Service::Drained() const {
+  for (shard::Executor* executor : executors_) {
+    for (const shard::ChannelReport& channel : executor->report().channels) {
+      if (model::IsMoneyShard(channel.source) && channel.backlog_items > 0) return false;
+    }
+  }
+  return true;
+}
+
+// An audit reads for long: a thread of its own, not one of the readers that everybody needs.
+void Service::Audit(ErrandPtr errand, const v1::Audit& request) {
+  OnPool(auditor_, std::move(errand),
+         [this, wait = request.wait_drained()]() -> base::Result<v1::AdminReply> {
+           const auto end = std::chrono::steady_clock::now() + kDrainPatience;
+           const auto waits = [this, wait, end] {
+             return wait && !ending_ && std::chrono::steady_clock::now() < end;
+           };
+           money::AuditReport report;
+           do {
+             while (waits() && !Drained()) std::this_thread::sleep_for(kDrainPause);
+             report = money::Audit(money_store_);
+           } while (waits() && report.in_transit_fen != 0);
+           // Who asks for an empty transit is not told that all is proven while it is not empty.
+           if (wait && report.in_transit_fen != 0) {
+             report.unread.push_back("the channels: money is still on its way between shards");
+             if (report.verdict == Verdict::kProven) report.verdict = Verdict::kNotProven;
+           }
+           v1::AdminReply reply;
+           Fill(report, reply.mutable_audit());
+           return reply;
+         });
+}
+
+}  // namespace hongyan::admin
