@@ -468,6 +468,32 @@ TEST_CASE("hongyan-admin shows a day's packets, and says where nothing can be pr
   CHECK(server.Admin({"money", "audit"}).exit_code == 2);
 }
 
+TEST_CASE("wallets, packets and postings survive kill -9, and a packet opens after it") {
+  SpawnedServer server;
+  int64_t packet = 0;
+  v1::ConversationId group;
+  {
+    Person anna(server, "anna", "50");
+    Person bert(server, "bert");
+    group = NewGroup(server, "anna", "bert\n");
+    packet = anna.SendAnnounced(Packet(v1::PACKET_EQUAL, group, 500, 2));
+    CHECK(bert.Open(packet).ok);
+  }
+  server.Kill();
+  server.Start();
+  const auto shown =
+      json::parse(server.AdminOk({"--json", "money", "packet", std::to_string(packet)}));
+  CHECK(shown.at("taken") == 1);
+  CHECK(shown.at("left_fen") == "500");
+  const auto wallet = json::parse(server.AdminOk({"--json", "wallet", "show", "anna"}));
+  CHECK(wallet.at("balance_fen") == "4000");
+  AuditIsClean(server);
+  CHECK(server.AdminOk({"money", "end", std::to_string(packet)}).find("ended") == 0);
+  AuditIsClean(server);
+  const auto after = json::parse(server.AdminOk({"--json", "wallet", "show", "anna"}));
+  CHECK(after.at("balance_fen") == "4500");
+}
+
 TEST_CASE("deposits and withdrawals move once per id, many from a file") {
   SpawnedServer server;
   NewUser(server, "anna");
