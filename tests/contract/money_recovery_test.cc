@@ -53,12 +53,22 @@ TEST_CASE("the secrets of a money store lie in a file of their own that only its
   struct stat found {};
   REQUIRE(::stat((adapter.path() + "/SECRETS").c_str(), &found) == 0);
   CHECK((found.st_mode & 0777) == 0600);
-  const auto& secret = adapter.store().money_identity().secrets.front();
+  const auto secret = adapter.store().money_identity().secrets.front();
   const std::string bytes(secret.begin(), secret.end());
   CHECK(Slurp(adapter.path() + "/SECRETS").find(bytes) != std::string::npos);
   CHECK(Slurp(adapter.path() + "/IDENTITY").find(bytes) == std::string::npos);
   RocksdbMoneyAdapter other;
   CHECK(other.store().money_identity().secrets.front() != secret);
+
+  // Others can read it now: said, not used.
+  adapter.Close();
+  REQUIRE(::chmod((adapter.path() + "/SECRETS").c_str(), 0640) == 0);
+  const auto open_to_others = RocksdbMoneyStore::Open(adapter.options());
+  REQUIRE_FALSE(open_to_others.ok());
+  CHECK(open_to_others.error().text.find("chmod 600") != std::string::npos);
+  REQUIRE(::chmod((adapter.path() + "/SECRETS").c_str(), 0600) == 0);
+  adapter.Restart();
+  CHECK(adapter.store().money_identity().secrets.front() == secret);
 }
 
 TEST_CASE(

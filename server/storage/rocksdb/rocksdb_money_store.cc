@@ -1,6 +1,7 @@
 #include "storage/rocksdb/rocksdb_money_store.h"
 
 #include <sodium.h>
+#include <sys/stat.h>
 
 #include "model/reason.h"
 #include "storage/rocksdb/money_rows.h"
@@ -31,6 +32,17 @@ base::Error LostFile(const DataDir& dir, std::string_view name, const char* loss
                            ": restore it from a backup of this store");
 }
 
+// Who has the secrets knows every share before it is taken.
+base::Result<void> CheckPrivate(const DataDir& dir, std::string_view name) {
+  const std::string path = dir.path() + "/" + std::string(name);
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0 || (status.st_mode & 077) == 0) return {};
+  return base::Error(base::Code::kFailedPrecondition,
+                     path +
+                         " can be read by others than its owner, who could tell what each share of "
+                         "a packet will be: chmod 600 it, and look who has read it");
+}
+
 base::Result<MoneyIdentity> ReadMoney(const DataDir& dir, const StoreIdentity& identity) {
   MoneyIdentity money;
   const auto cells = dir.ReadChecked(kCellsFile);
@@ -38,6 +50,7 @@ base::Result<MoneyIdentity> ReadMoney(const DataDir& dir, const StoreIdentity& i
   if (!cells->has_value() || !DecodeCells(**cells, identity, &money)) {
     return LostFile(dir, kCellsFile, "no packet can be found");
   }
+  if (auto closed = CheckPrivate(dir, kSecretsFile); !closed) return closed.error();
   const auto secrets = dir.ReadChecked(kSecretsFile);
   if (!secrets) return secrets.error();
   if (!secrets->has_value() || !DecodeSecrets(**secrets, &money)) {
