@@ -90,6 +90,27 @@ TEST_CASE("a second server on the same data, or the same address, is refused wit
   client.Hello();
 }
 
+TEST_CASE("the server starts only where both stores can be opened, and says which cannot") {
+  SpawnedServer server;
+  server.Terminate();
+  CHECK(server.Wait() == 0);
+  for (const std::string store : {"messages", "money"}) {
+    const std::string format = server.data() + "/" + store + "/FORMAT";
+    std::string text;
+    std::getline(std::ifstream(format) >> std::ws, text);
+    CHECK(text.rfind("hongyan-", 0) == 0);
+    std::ofstream(format) << text.substr(0, text.find(' ')) << " 99\n";
+    const Outcome refused = Run(server.CommandLine());
+    CHECK(refused.exit_code == 1);
+    CHECK(refused.err.find("newer") != std::string::npos);
+    CHECK(refused.err.find("/" + store) != std::string::npos);
+    CHECK(refused.err.find(" ready ") == std::string::npos);
+    std::ofstream(format) << text << '\n';
+  }
+  server.Start();
+  CHECK(server.Admin({"money", "audit"}).exit_code == 0);
+}
+
 TEST_CASE("the data directory belongs to its owner alone, and so does the socket") {
   SpawnedServer server;
   struct stat status {};
