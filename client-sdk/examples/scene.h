@@ -170,6 +170,14 @@ class Device {
     return opened.amount_fen;
   }
 
+  // Nobody gets twice from one packet: the first amount comes back.
+  void OpenAgain(hongyan::PacketId packet, int64_t first) {
+    const auto opened = Need(Name() + " opens a packet", client_->OpenPacket(packet).get());
+    if (opened.amount_fen != first || !opened.already) Fail(Name() + " got a second share");
+    Say("  " + Coloured(person_, Name() + " opens it again: still the same " + Yuan(first)));
+    Breathe(400);
+  }
+
   hongyan::Packet Detail(hongyan::PacketId packet) {
     return Need("look at a packet", client_->GetPacket(packet).get());
   }
