@@ -115,6 +115,19 @@ TEST_CASE("items that were all applied before are answered: what told the source
   CHECK(again->applied == 3);
 }
 
+TEST_CASE("items that were applied before are not taken again with new ones behind them") {
+  Arrivals target(kChannel);
+  target.Open({});
+  target.Take(Hello(5, 1, 0));
+  target.Take(Items(5, 1, 3));
+  ApplyAll(target);
+  CHECK_FALSE(target.Take(Items(5, 2, 5)).has_value());
+  REQUIRE(target.has_next());
+  CHECK(target.next().number == 4);
+  ApplyAll(target);
+  CHECK(target.mark().applied == 5);
+}
+
 TEST_CASE("items of another meeting are not taken, and the source is asked to meet") {
   Arrivals target(kChannel);
   target.Open({});
