@@ -43,23 +43,29 @@ struct Total {
     sum.unknown += run.unknown;
     sum.shortcuts += run.shortcuts;
     sum.steps += run.steps;
-    sum.packets += run.packets;
-    sum.claims += run.claims;
-    sum.refunds += run.refunds;
+    sum.money.packets += run.money.packets;
+    sum.money.opens += run.money.opens;
+    sum.money.done += run.money.done;
+    sum.money.expired += run.money.expired;
+    sum.money.returned += run.money.returned;
+    sum.money.refused += run.money.refused;
+    sum.money.late += run.money.late;
+    sum.money.reversed += run.money.reversed;
+    sum.money.kept_out += run.money.kept_out;
     sum.lost_tails += run.lost_tails;
   }
   void Print() const {
-    std::printf(
-        "%lld seeds: %lld steps, %lld messages, %lld entries, %lld commits (%lld of unknown "
-        "outcome), "
-        "%lld shortcuts, %lld lives, %lld packets, %lld opens, %lld refunds, %lld lost tails: "
-        "every invariant held\n",
-        static_cast<long long>(seeds), static_cast<long long>(sum.steps),
-        static_cast<long long>(sum.messages), static_cast<long long>(sum.entries),
-        static_cast<long long>(sum.commits), static_cast<long long>(sum.unknown),
-        static_cast<long long>(sum.shortcuts), static_cast<long long>(sum.lives),
-        static_cast<long long>(sum.packets), static_cast<long long>(sum.claims),
-        static_cast<long long>(sum.refunds), static_cast<long long>(sum.lost_tails));
+    fmt::print(
+        "{} seeds: {} steps, {} messages, {} entries, {} commits ({} of unknown outcome), {} "
+        "shortcuts, {} lives: every invariant held\n",
+        seeds, sum.steps, sum.messages, sum.entries, sum.commits, sum.unknown, sum.shortcuts,
+        sum.lives);
+    const auto& money = sum.money;
+    fmt::print(
+        "  {} packets: {} opens; {} done, {} expired, {} returned, {} refused; {} announced after "
+        "their end, {} sends reversed, {} kept out; {} tails lost\n",
+        money.packets, money.opens, money.done, money.expired, money.returned, money.refused,
+        money.late, money.reversed, money.kept_out, sum.lost_tails);
   }
 };
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "model/command.h"
+#include "model/reason.h"
 #include "money/board.h"
 #include "money/routes.h"
 #include "simulation/trace.h"
@@ -60,8 +61,19 @@ class MoneyWitness {
   bool AllClosed() const;
   std::string WhatIsUnderWay() const;
 
-  int64_t claims() const { return static_cast<int64_t>(state_.claims.size()); }
-  int64_t refunds() const { return static_cast<int64_t>(refunded_.size()); }
+  // What became of the money, for the summary of a run.
+  struct Tally {
+    int64_t packets = 0;
+    int64_t opens = 0;
+    int64_t done = 0;
+    int64_t expired = 0;
+    int64_t returned = 0;
+    int64_t refused = 0;
+    int64_t late = 0;      // their message was stored after they had closed
+    int64_t reversed = 0;  // sends that never became a packet
+    int64_t kept_out = 0;  // sends refused by a verdict
+  };
+  Tally TallyUp() const;
 
  private:
   using SendKey = std::pair<model::UserId, model::RequestId>;
@@ -75,6 +87,9 @@ class MoneyWitness {
     model::ReturnReason reason = model::ReturnReason::kNone;
     bool created = false;  // there was a packet
   };
+
+  // A verdict on a send itself: the same request gets it again.
+  static bool IsVerdict(model::Reason reason);
 
   storage::MemoryMoneyState::PacketKey KeyOf(model::PacketId packet) const;
   const model::PacketHeader* Header(model::PacketId packet) const;
@@ -127,6 +142,7 @@ class MoneyWitness {
   std::vector<model::PacketId> packets_;
   std::map<model::PacketId, int64_t> expires_;             // as first seen
   std::map<model::PacketId, model::PacketStatus> closed_;  // as they were when they closed
+  std::set<model::PacketId> closed_unannounced_;
   bool retired_ = false;
 };
 

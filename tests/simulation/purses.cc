@@ -56,8 +56,8 @@ void Purses::Endow() {
   for (const model::UserId user : ground_.witness.users()) {
     if (ground_.random.Chance(0.3)) continue;
     model::MoveManyFunds moves;
-    moves.moves.push_back(
-        {user, fmt::format("m{}", next_move_++), ground_.random.Between(1, 3000), "to begin with"});
+    moves.moves.push_back({user, fmt::format("m{}", next_move_++),
+                           ground_.random.Between(1, 10'000), "to begin with"});
     Ask(std::move(moves));
   }
 }

@@ -49,9 +49,7 @@ Summary World::Run() {
     money_->LookAtTheEnd();
     AuditMoney(true);
   }
-  summary_.packets = static_cast<int64_t>(money_->packets().size());
-  summary_.claims = money_->claims();
-  summary_.refunds = money_->refunds();
+  summary_.money = money_->TallyUp();
   summary_.messages = witness_->messages();
   summary_.entries = witness_->entries();
   if (plan_.lost_tail != Plan::LostTail::kNone) LoseTail();

@@ -28,9 +28,7 @@ struct Summary {
   int64_t parked = 0;  // items that waited for a slice
   int64_t shortcuts = 0;
   int64_t steps = 0;
-  int64_t packets = 0;
-  int64_t claims = 0;
-  int64_t refunds = 0;
+  MoneyWitness::Tally money;
   int64_t lost_tails = 0;  // runs whose ends were found to disagree afterwards
 };
 
