@@ -216,4 +216,90 @@ Result<v1::ListChannelsReply> AdminSocket::Channels() {
   return reply->list_channels();
 }
 
+// ---- money ----
+
+Result<void> AdminSocket::Deposit(const std::vector<Account>& accounts, size_t from, size_t to,
+                                  int64_t fen, const std::string& id) {
+  for (size_t begin = from; begin < to; begin += kUsersPerCall) {
+    const size_t end = std::min(to, begin + kUsersPerCall);
+    std::vector<size_t> left;
+    for (size_t i = begin; i < end; ++i) left.push_back(i);
+    for (int tries = 0; !left.empty(); ++tries) {
+      v1::AdminRequest request;
+      for (const size_t i : left) {
+        auto* move = request.mutable_move_funds()->add_moves();
+        move->set_name(accounts[i].name);
+        move->set_id(id);
+        move->set_amount_fen(fen);
+        move->set_reason("hongyan-bench");
+      }
+      auto reply = Call(request);
+      if (!reply.ok()) return std::move(reply).error();
+      const auto& results = reply->move_funds().results();
+      if (static_cast<size_t>(results.size()) != left.size()) {
+        return Error(Code::kInternal, "depositing: the answer does not fit the request");
+      }
+      std::vector<size_t> again;
+      for (int i = 0; i < results.size(); ++i) {
+        const size_t account = left[static_cast<size_t>(i)];
+        if (results[i].refused().empty()) continue;
+        if (results[i].retry_after_ms() == 0 || tries == 1000) {
+          return Refused("a deposit for '" + accounts[account].name + "'", results[i].refused());
+        }
+        again.push_back(account);
+      }
+      left = std::move(again);
+      if (!left.empty()) poll(nullptr, 0, 20);
+    }
+  }
+  return {};
+}
+
+Result<v1::ShowWalletReply> AdminSocket::Wallet(const std::string& name, int64_t before,
+                                                uint32_t rows) {
+  v1::AdminRequest request;
+  request.mutable_show_wallet()->set_name(name);
+  request.mutable_show_wallet()->set_before(before);
+  request.mutable_show_wallet()->set_limit(rows);
+  auto reply = Call(request);
+  if (!reply.ok()) return std::move(reply).error();
+  return std::move(*reply->mutable_show_wallet());
+}
+
+Result<v1::ShowPacketReply> AdminSocket::Packet(int64_t id) {
+  v1::AdminRequest request;
+  request.mutable_show_packet()->set_packet_id(id);
+  auto reply = Call(request);
+  if (!reply.ok()) return std::move(reply).error();
+  return std::move(*reply->mutable_show_packet());
+}
+
+Result<void> AdminSocket::EndPacket(int64_t id) {
+  v1::AdminRequest request;
+  request.mutable_end_packet()->set_packet_id(id);
+  auto reply = Call(request);
+  if (!reply.ok()) return std::move(reply).error();
+  return {};
+}
+
+Result<v1::AuditReply> AdminSocket::Audit() {
+  v1::AdminRequest request;
+  request.mutable_audit()->set_wait_drained(true);
+  // It waits a minute for the drain, and reads everything before and after.
+  auto reply = Call(request, 600'000);
+  if (!reply.ok()) return std::move(reply).error();
+  return std::move(*reply->mutable_audit());
+}
+
+Result<double> AdminSocket::Stat(const std::string& name) {
+  v1::AdminRequest request;
+  request.mutable_stats();
+  auto reply = Call(request);
+  if (!reply.ok()) return std::move(reply).error();
+  for (const auto& value : reply->stats().values()) {
+    if (value.name() == name) return value.value();
+  }
+  return Error(Code::kNotFound, "the server has no figure " + name);
+}
+
 }  // namespace hongyan::bench

@@ -38,6 +38,26 @@ class AdminSocket {
 
   base::Result<v1::ListChannelsReply> Channels();
 
+  // Pays `fen` into the wallet of each of accounts[from, to), in batches; repeated, it moves
+  // nothing twice. `id` is the same for all: a move is known by its user and its id.
+  base::Result<void> Deposit(const std::vector<Account>& accounts, size_t from, size_t to,
+                             int64_t fen, const std::string& id);
+
+  // The wallet and one page of its statement, newest first.
+  base::Result<v1::ShowWalletReply> Wallet(const std::string& name, int64_t before, uint32_t rows);
+
+  // A packet with all its claims; the reason is NO_SUCH_PACKET where there is none.
+  base::Result<v1::ShowPacketReply> Packet(int64_t id);
+
+  // Gives back what is left of a packet that is not closed.
+  base::Result<void> EndPacket(int64_t id);
+
+  // The audit, waiting until no money is on its way.
+  base::Result<v1::AuditReply> Audit();
+
+  // A figure of `stats`, without labels.
+  base::Result<double> Stat(const std::string& name);
+
  private:
   base::Result<void> Connect();
   base::Result<v1::AdminReply> TryCall(const v1::AdminRequest& request, int timeout_ms);

@@ -1,6 +1,5 @@
 #include "beat.h"
 
-#include "hongyan/v1/command.pb.h"
 #include "load_client.h"
 
 namespace hongyan::bench {
@@ -8,18 +7,20 @@ namespace hongyan::bench {
 void Beat::Start() {
   running_ = true;
   if (ones_.empty()) {
-    for (sdk::Link* link : links_) ones_.push_back({this, link, 0});
+    for (size_t i = 0; i < links_.size(); ++i) {
+      ones_.push_back({this, links_[i], &requests_[i % requests_.size()], 0});
+    }
   }
   for (One& one : ones_) Ask(one);
 }
 
 void Beat::Ask(One& one) {
   one.asked_ns = NowNs();
-  const bool asked =
-      one.link->Request(v1::HEARTBEAT, {}, 15'000, [p = &one](const sdk::Answer& answer) {
+  const bool asked = one.link->Request(
+      one.request->command, one.request->payload, 15'000, [p = &one](const sdk::Answer& answer) {
         Beat& beat = *p->beat;
         --beat.waiting_;
-        if (!answer.ok()) return beat.tally_.Fail("a request was not answered");
+        if (!beat.accept_(answer)) return beat.tally_.Fail("a request was not answered rightly");
         ++beat.answered_;
         beat.reply_bytes_ = answer.payload.size();
         beat.latency_.AddNs(NowNs() - p->asked_ns);

@@ -74,16 +74,19 @@ void OnRead(uv_stream_t* stream, ssize_t got, const uv_buf_t* buffer) {
     bytes = connection->partial;
   }
   home.out.clear();
-  for (; bytes.size() >= proto::kFrameHeaderBytes; bytes.remove_prefix(proto::kFrameHeaderBytes)) {
+  while (bytes.size() >= proto::kFrameHeaderBytes) {
     proto::FrameHeader header = proto::ReadFrameHeader(bytes.data());
+    const size_t whole = proto::kFrameHeaderBytes + header.length;
+    if (bytes.size() < whole) break;
+    bytes.remove_prefix(whole);
     header.flags = proto::kFlagAnswer;
     proto::AppendFrame(home.out, header, home.reply_payload);
   }
   connection->partial = std::string(bytes);
   if (home.out.empty()) return;
-  const uv_buf_t whole = uv_buf_init(home.out.data(), static_cast<unsigned>(home.out.size()));
-  // One request is unanswered at a time, so a socket that takes no 30 bytes is broken.
-  if (uv_try_write(stream, &whole, 1) != static_cast<int>(home.out.size()))
+  const uv_buf_t answers = uv_buf_init(home.out.data(), static_cast<unsigned>(home.out.size()));
+  // One request is unanswered at a time, so a socket that does not take its answer is broken.
+  if (uv_try_write(stream, &answers, 1) != static_cast<int>(home.out.size()))
     CloseConnection(connection);
 }
 

@@ -9,9 +9,9 @@
 
 namespace hongyan::bench {
 
-// Answers every 12-byte request with its header, marked as an answer, and `reply_bytes` of payload:
-// a bare libuv server with one loop a thread and nothing behind it. Serves until standard input
-// ends; says `listen=HOST:PORT` on standard output first. Answers the exit code.
+// Answers every request with its header, marked as an answer, and `reply_bytes` of payload: a bare
+// libuv server with one loop a thread and nothing behind it. Serves until standard input ends; says
+// `listen=HOST:PORT` on standard output first. Answers the exit code.
 int ServeEcho(int threads, size_t reply_bytes);
 
 // The same in a process of its own, as the server it is compared with has one.

@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "hongyan/v1/command.pb.h"
+#include "hongyan/v1/group.pb.h"
 #include "hongyan/v1/session.pb.h"
 
 namespace hongyan::bench {
@@ -20,6 +21,11 @@ namespace {
 
 // Messages a conversation has before the lie, so that it stands in the middle of something.
 constexpr int64_t kTruthful = 5;
+
+constexpr int64_t kPacketLifeMs = 500;
+// One answer of so many about money comes late, so that who does not like to wait asks again.
+constexpr int64_t kLateOneOf = 8;
+constexpr int64_t kLateMs = 8;
 
 template <class Message>
 Message Parsed(const proto::Frame& frame) {
@@ -36,8 +42,8 @@ int64_t WallMs() {
 
 }  // namespace
 
-FalseServer::FalseServer(const std::string& folder, Lie lie)
-    : lie_(lie), admin_path_(folder + "/admin.sock") {
+FalseServer::FalseServer(const std::string& folder, Lie lie, FalseBank::Lie money)
+    : lie_(lie), admin_path_(folder + "/admin.sock"), bank_(money, House(), kPacketLifeMs) {
   tcp_fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -72,7 +78,7 @@ void FalseServer::Serve() {
     std::vector<pollfd> wanted{
         {stop_fd_[0], POLLIN, 0}, {tcp_fd_, POLLIN, 0}, {admin_fd_, POLLIN, 0}};
     for (const auto& connection : connections_) wanted.push_back({connection->fd, POLLIN, 0});
-    if (poll(wanted.data(), wanted.size(), -1) < 0) continue;
+    if (poll(wanted.data(), wanted.size(), 2) < 0) continue;
     if (wanted[0].revents != 0) return;
     const size_t known = connections_.size();
     for (const size_t listener : {size_t{1}, size_t{2}}) {
@@ -86,6 +92,8 @@ void FalseServer::Serve() {
       if (!Read(*connections_[i])) close(std::exchange(connections_[i]->fd, -1));
     }
     std::erase_if(connections_, [](const auto& connection) { return connection->fd < 0; });
+    bank_.Expire();
+    AnswerDelayed();
     Notify();
   }
 }
@@ -138,6 +146,13 @@ void FalseServer::Handle(Connection& connection, const proto::Frame& frame) {
       return OnSync(connection, frame);
     case v1::ADMIN:
       return OnAdmin(connection, frame);
+    case v1::LEAVE_GROUP:
+      return OnLeave(connection, frame);
+    case v1::SEND_PACKET:
+    case v1::GRAB_PACKET:
+    case v1::OPEN_PACKET:
+    case v1::RETURN_TRANSFER:
+      return OnMoney(connection, frame);
     default:
       return;
   }
@@ -179,7 +194,7 @@ void FalseServer::OnSend(Connection& connection, const proto::Frame& frame) {
 }
 
 void FalseServer::Store(const TalkId& id, Talk& talk, int64_t sender, const v1::SendMessage& send,
-                        v1::BodyKind kind) {
+                        v1::BodyKind kind, const std::string& sender_id) {
   v1::Entry entry;
   entry.set_kind(v1::ENTRY_MESSAGE);
   entry.mutable_conversation()->set_a(id.first);
@@ -189,7 +204,10 @@ void FalseServer::Store(const TalkId& id, Talk& talk, int64_t sender, const v1::
   entry.mutable_message()->set_sender(sender);
   entry.mutable_message()->set_kind(kind);
   entry.mutable_message()->set_body(send.body());
-  for (const int64_t member : talk.members) Deliver(member, entry);
+  for (const int64_t member : talk.members) {
+    entry.set_client_msg_id(member == sender ? sender_id : std::string());
+    Deliver(member, entry);
+  }
 }
 
 void FalseServer::Deliver(int64_t member, v1::Entry entry) {
@@ -217,6 +235,9 @@ void FalseServer::Deliver(int64_t member, v1::Entry entry) {
     held_.set_seq(++head);
     inbox.push_back(held_);
   }
+  for (const auto& connection : connections_) {
+    if (connection->user == member) connection->notified = false;
+  }
 }
 
 void FalseServer::Notify() {
@@ -239,12 +260,97 @@ void FalseServer::OnSync(Connection& connection, const proto::Frame& frame) {
   if (it != inbox.begin() && it != inbox.end() && LieNow(Lie::kRepeats, connection.user)) --it;
   for (; it != inbox.end() && reply.entries_size() < 100; ++it) *reply.add_entries() = *it;
   reply.set_head(heads_[connection.user]);
-  // There is news only above this head.
-  connection.notified = false;
-  if (reply.entries_size() == 0) connection.notified = true;
+  connection.notified = true;  // there is news only above this head
   proto::FrameHeader header = frame.header;
   header.flags = proto::kFlagAnswer;
   Answer(connection, header, reply.SerializeAsString());
+}
+
+// ---- money ----
+
+FalseBank::House FalseServer::House() {
+  FalseBank::House house;
+  house.is_member = [this](const v1::ConversationId& id, int64_t user) {
+    if (id.a() != 0) return id.a() == user || id.b() == user;
+    const std::vector<int64_t>& members = talks_[{0, id.b()}].members;
+    return std::find(members.begin(), members.end(), user) != members.end();
+  };
+  house.post = [this](const v1::ConversationId& id, int64_t sender, v1::BodyKind kind,
+                      const v1::Body& body, const std::string& request_id) {
+    Talk& talk = talks_[{id.a(), id.b()}];
+    if (id.a() != 0) talk.members = {id.a(), id.b()};
+    v1::SendMessage message;
+    message.set_body(body.SerializeAsString());
+    Store({id.a(), id.b()}, talk, sender, message, kind, request_id);
+  };
+  house.give_back = [this](int64_t user, const v1::ConversationId& id,
+                           const v1::PacketReturned& back) {
+    v1::Entry entry;
+    entry.set_kind(v1::ENTRY_PACKET_RETURNED);
+    *entry.mutable_conversation() = id;
+    *entry.mutable_packet_returned() = back;
+    Deliver(user, entry);
+  };
+  return house;
+}
+
+void FalseServer::OnMoney(Connection& connection, const proto::Frame& frame) {
+  proto::FrameHeader header = frame.header;
+  header.flags = proto::kFlagAnswer;
+  std::string payload;
+  const auto answer = [&payload](v1::Reason why, const auto& reply) {
+    payload = reply.SerializeAsString();
+    return why;
+  };
+  v1::SendPacketReply sent;
+  v1::GrabPacketReply grabbed;
+  v1::OpenPacketReply opened;
+  v1::Reason why = v1::REASON_NONE;
+  switch (frame.header.command) {
+    case v1::SEND_PACKET:
+      why = bank_.Send(connection.user, Parsed<v1::SendPacket>(frame), &sent);
+      why = answer(why, sent);
+      break;
+    case v1::GRAB_PACKET:
+      why = bank_.Grab(connection.user, Parsed<v1::GrabPacket>(frame), &grabbed);
+      why = answer(why, grabbed);
+      break;
+    case v1::OPEN_PACKET:
+      why = bank_.Open(connection.user, Parsed<v1::OpenPacket>(frame), &opened);
+      why = answer(why, opened);
+      break;
+    default:
+      why = bank_.Return(connection.user, Parsed<v1::ReturnTransfer>(frame));
+  }
+  if (why != v1::REASON_NONE) {
+    header.flags |= proto::kFlagError;
+    v1::Error error;
+    error.set_code(v1::FAILED_PRECONDITION);
+    error.set_reason(why);
+    payload = error.SerializeAsString();
+  }
+  if (++money_answers_ % kLateOneOf != 0) return Answer(connection, header, payload);
+  std::string bytes;
+  proto::AppendFrame(bytes, header, payload);
+  delayed_.push_back({WallMs() + kLateMs, connection.fd, std::move(bytes)});
+}
+
+void FalseServer::AnswerDelayed() {
+  while (!delayed_.empty() && delayed_.front().due_ms <= WallMs()) {
+    const Delayed late = std::move(delayed_.front());
+    delayed_.erase(delayed_.begin());
+    const bool here = std::any_of(connections_.begin(), connections_.end(),
+                                  [&](const auto& one) { return one->fd == late.fd; });
+    if (here) (void)send(late.fd, late.bytes.data(), late.bytes.size(), MSG_NOSIGNAL);
+  }
+}
+
+void FalseServer::OnLeave(Connection& connection, const proto::Frame& frame) {
+  Talk& talk = talks_[{0, Parsed<v1::LeaveGroup>(frame).group_id()}];
+  std::erase(talk.members, connection.user);
+  proto::FrameHeader header = frame.header;
+  header.flags = proto::kFlagAnswer;
+  Answer(connection, header, v1::GroupReply().SerializeAsString());
 }
 
 // ---- the back door ----
@@ -269,7 +375,32 @@ void FalseServer::OnAdmin(Connection& connection, const proto::Frame& frame) {
   if (request.has_list_channels()) reply.mutable_list_channels();
   proto::FrameHeader header = frame.header;
   header.flags = proto::kFlagAnswer;
+  if (const v1::Reason why = AdminMoney(request, &reply); why != v1::REASON_NONE) {
+    header.flags |= proto::kFlagError;
+    v1::Error error;
+    error.set_code(v1::FAILED_PRECONDITION);
+    error.set_reason(why);
+    return Answer(connection, header, error.SerializeAsString());
+  }
   Answer(connection, header, reply.SerializeAsString());
+}
+
+v1::Reason FalseServer::AdminMoney(const v1::AdminRequest& request, v1::AdminReply* reply) {
+  for (const auto& move : request.move_funds().moves()) {
+    bank_.Deposit(users_[move.name()], move.amount_fen(),
+                  reply->mutable_move_funds()->add_results());
+  }
+  if (request.has_show_wallet()) {
+    const auto& show = request.show_wallet();
+    bank_.ShowWallet(users_[show.name()], show.before(), static_cast<int>(show.limit()),
+                     reply->mutable_show_wallet());
+  }
+  if (request.has_audit()) bank_.Audit(reply->mutable_audit());
+  if (request.has_end_packet()) return bank_.End(request.end_packet().packet_id());
+  if (request.has_show_packet()) {
+    return bank_.ShowPacket(request.show_packet().packet_id(), reply->mutable_show_packet());
+  }
+  return v1::REASON_NONE;
 }
 
 void FalseServer::MakeGroup(const v1::AdminCreateGroup& wanted, v1::AdminReply* reply) {
@@ -277,7 +408,9 @@ void FalseServer::MakeGroup(const v1::AdminCreateGroup& wanted, v1::AdminReply* 
   Talk& talk = talks_[{0, group}];
   talk.members.assign(wanted.member_ids().begin(), wanted.member_ids().end());
   v1::SendMessage created;
-  created.set_body("created");
+  v1::Body body;
+  body.mutable_system()->mutable_group_created()->set_name(wanted.name());
+  created.set_body(body.SerializeAsString());
   Store({0, group}, talk, 0, created, v1::BODY_SYSTEM);
   reply->mutable_group()->set_group_id(group);
 }

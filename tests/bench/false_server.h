@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "false_bank.h"
 #include "hongyan/v1/admin.pb.h"
 #include "hongyan/v1/message.pb.h"
 #include "proto/frame.h"
@@ -33,7 +34,7 @@ class FalseServer {
   };
 
   // `folder` must exist; the admin socket is made in it.
-  FalseServer(const std::string& folder, Lie lie);
+  FalseServer(const std::string& folder, Lie lie, FalseBank::Lie money = FalseBank::Lie::kNone);
   ~FalseServer();
   FalseServer(const FalseServer&) = delete;
   FalseServer& operator=(const FalseServer&) = delete;
@@ -41,7 +42,7 @@ class FalseServer {
   const std::string& address() const { return address_; }
   const std::string& admin_path() const { return admin_path_; }
   // The lie was told.
-  bool lied() const { return lied_; }
+  bool lied() const { return lied_ || bank_.lied(); }
 
  private:
   struct Connection {
@@ -57,6 +58,11 @@ class FalseServer {
     std::map<std::string, int64_t> ids;
   };
   using TalkId = std::pair<int64_t, int64_t>;
+  struct Delayed {
+    int64_t due_ms;
+    int fd;
+    std::string bytes;
+  };
 
   void Serve();
   bool Read(Connection& connection);
@@ -65,9 +71,14 @@ class FalseServer {
   void OnSend(Connection& connection, const proto::Frame& frame);
   void OnSync(Connection& connection, const proto::Frame& frame);
   void OnAdmin(Connection& connection, const proto::Frame& frame);
+  void OnMoney(Connection& connection, const proto::Frame& frame);
+  void OnLeave(Connection& connection, const proto::Frame& frame);
+  v1::Reason AdminMoney(const v1::AdminRequest& request, v1::AdminReply* reply);
+  FalseBank::House House();
+  void AnswerDelayed();
   void MakeGroup(const v1::AdminCreateGroup& wanted, v1::AdminReply* reply);
   void Store(const TalkId& id, Talk& talk, int64_t sender, const v1::SendMessage& send,
-             v1::BodyKind kind);
+             v1::BodyKind kind, const std::string& sender_id = {});
   void Deliver(int64_t member, v1::Entry entry);
   void Notify();
   bool LieNow(Lie lie, int64_t member);
@@ -87,6 +98,9 @@ class FalseServer {
   v1::Entry held_;  // kSwaps: comes after the next
   int64_t held_for_ = 0;
   int64_t victim_ = 0;
+  FalseBank bank_;
+  int64_t money_answers_ = 0;
+  std::vector<Delayed> delayed_;
   std::thread thread_;
 };
 

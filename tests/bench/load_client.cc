@@ -6,6 +6,7 @@
 
 #include "hongyan/v1/command.pb.h"
 #include "hongyan/v1/error.pb.h"
+#include "refusal.h"
 
 namespace hongyan::bench {
 namespace {
@@ -15,32 +16,6 @@ constexpr int kAnswerTimeoutMs = 15'000;
 constexpr int kFirstBackOffMs = 20;
 constexpr int kLongestBackOffMs = 640;
 constexpr int kGenerationShift = 40;  // MESSAGING section 1
-
-v1::Error ErrorOf(const sdk::Answer& answer) {
-  v1::Error error;
-  if (!error.ParseFromArray(answer.payload.data(), static_cast<int>(answer.payload.size()))) {
-    error.set_code(v1::INTERNAL);
-    error.set_text("an error that cannot be read");
-  }
-  return error;
-}
-
-std::string Describe(const v1::Error& error) {
-  return v1::Code_Name(error.code()) + " " + v1::Reason_Name(error.reason()) + ": " + error.text();
-}
-
-// The same request may be answered differently later.
-bool MayPass(const v1::Error& error) {
-  switch (error.code()) {
-    case v1::UNAVAILABLE:
-    case v1::RESOURCE_EXHAUSTED:
-    case v1::ABORTED:
-    case v1::DEADLINE_EXCEEDED:
-      return true;
-    default:
-      return error.reason() == v1::BUSY || error.reason() == v1::IN_PROGRESS;
-  }
-}
 
 template <class Message>
 bool Parse(Message& into, std::string_view payload) {
@@ -59,6 +34,15 @@ int64_t NowNs() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
              std::chrono::steady_clock::now().time_since_epoch())
       .count();
+}
+
+void LoadThread::DrawId(char* id) {
+  const int64_t ms = WallMs() + server_ahead_ms;
+  for (int i = 0; i < 6; ++i) id[i] = static_cast<char>(ms >> (40 - 8 * i));
+  const uint64_t drawn[2] = {random(), random()};
+  std::memcpy(id + 6, drawn, 10);
+  id[6] = static_cast<char>((id[6] & 0x0f) | 0x70);  // UUID version 7
+  id[8] = static_cast<char>((id[8] & 0x3f) | 0x80);
 }
 
 LoadClient::LoadClient(LoadThread& thread, Owner& owner, const Account& account, std::string source,
@@ -206,7 +190,7 @@ void LoadClient::OnPush(uint16_t command, std::string_view payload) {
     if (Parse(thread_.notify, payload) && thread_.notify.head() > cursor_) sync_again_ = true;
     return;
   }
-  if (command != v1::SESSION_ENDED) return;
+  if (command != v1::SESSION_ENDED) return;  // WALLET_CHANGED is a hint for people
   v1::SessionEnded ended;
   if (!Parse(ended, payload)) return Fail("the end of the session cannot be read");
   if (ended.reason() == v1::END_DRAINING || ended.reason() == v1::END_IDLE) {
@@ -236,12 +220,7 @@ void LoadClient::Heartbeat() {
 void LoadClient::Send(const Conversation& to, std::string_view body) {
   to_ = to;
   body_.assign(body);
-  const int64_t ms = WallMs() + thread_.server_ahead_ms;
-  for (int i = 0; i < 6; ++i) message_id_[i] = static_cast<char>(ms >> (40 - 8 * i));
-  const uint64_t random[2] = {thread_.random(), thread_.random()};
-  std::memcpy(message_id_ + 6, random, 10);
-  message_id_[6] = static_cast<char>((message_id_[6] & 0x0f) | 0x70);  // UUID version 7
-  message_id_[8] = static_cast<char>((message_id_[8] & 0x3f) | 0x80);
+  thread_.DrawId(message_id_);
   transmitted_ = false;
   if (state_ == State::kOnline) Transmit();
 }
@@ -349,6 +328,7 @@ void LoadClient::TakeEntry(const v1::Entry& entry, int64_t now_ns) {
     ++thread_.tally.gaps;
   }
   cursor_ = entry.seq();
+  if (entry.kind() == v1::ENTRY_PACKET_RETURNED) owner_.OnReturned(*this, entry);
   if (entry.kind() != v1::ENTRY_MESSAGE) return;
   if (!NewInConversation(entry)) return;
   if (entry.gone()) {

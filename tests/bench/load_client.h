@@ -36,6 +36,9 @@ struct LoadThread {
   std::string address;
   int64_t server_ahead_ms = 0;  // server's clock minus ours, learnt at login
 
+  // A request id, 16 bytes: a UUIDv7 by the server's clock.
+  void DrawId(char* id);
+
   v1::SendMessage send;
   v1::SendMessageReply sent;
   v1::Sync sync;
@@ -68,6 +71,8 @@ class LoadClient {
     // An entry that passed the checks of the wire, in the order of arrival.
     virtual void OnEntry(LoadClient&, const v1::Entry& entry, int64_t now_ns) = 0;
     virtual void OnHead(LoadClient&, int64_t head) { (void)head; }
+    // Money came back: an entry without a message.
+    virtual void OnReturned(LoadClient&, const v1::Entry& entry) { (void)entry; }
   };
 
   enum class Pulls : bool { kNo, kYes };

@@ -34,11 +34,18 @@ Outcome RunMode(const Options& options) {
   static const std::map<std::string, std::function<Outcome(Stage&)>> kModes{
       {"send", RunSend},     {"group", RunGroup},         {"mix", RunMix},
       {"idle", RunIdle},     {"reconnect", RunReconnect}, {"heartbeat", RunHeartbeat},
-      {"replay", RunReplay},
+      {"replay", RunReplay}, {"redpacket", RunRedpacket},
   };
   Options chosen = options;
   // The yardstick has as many threads as the server, so both are told.
-  if (chosen.mode == "heartbeat" && chosen.server_threads == 0) chosen.server_threads = 1;
+  if ((chosen.mode == "heartbeat" || chosen.measure == "grabs") && chosen.server_threads == 0) {
+    chosen.server_threads = 1;
+  }
+  // So that packets expire while we watch; what --config-set says stands after it, and wins.
+  if (chosen.mode == "redpacket" && chosen.measure.empty() && chosen.spawn && chosen.life_s > 0) {
+    chosen.config_set.insert(chosen.config_set.begin(),
+                             "money.life_s=" + std::to_string(chosen.life_s));
+  }
   auto stage = Stage::Open(chosen);
   if (!stage.ok()) return Failure(options, stage.error());
   return kModes.at(options.mode)(**stage);

@@ -16,6 +16,7 @@ Outcome RunIdle(Stage& stage);
 Outcome RunReconnect(Stage& stage);
 Outcome RunHeartbeat(Stage& stage);
 Outcome RunReplay(Stage& stage);
+Outcome RunRedpacket(Stage& stage);
 Outcome RunEcho(const Options& options);  // needs no server
 
 }  // namespace hongyan::bench

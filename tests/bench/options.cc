@@ -225,6 +225,70 @@ void AddReplay(CLI::App& app, Options& o) {
       ->check(CLI::Range(0, 100'000));
 }
 
+void AddRedpacket(CLI::App& app, Options& o) {
+  CLI::App& rush = AddMode(
+      app, o, "redpacket",
+      "a New Year's rush of red packets and transfers; every fen and every share is checked at the "
+      "end, and the books are audited",
+      "  hongyan-bench redpacket --spawn\n"
+      "  hongyan-bench redpacket --spawn --kill-every 2 --min-kills 20 --lose-unsynced\n"
+      "  hongyan-bench redpacket --spawn --measure opens --packets 1000 --wallets 1000000\n"
+      "  hongyan-bench redpacket --spawn --measure hot --wallets 1000000\n"
+      "  hongyan-bench redpacket --spawn --measure opens --rate 12500 --chat-rate 1000\n"
+      "  hongyan-bench redpacket --spawn --measure rush --groups 4 --members 500\n"
+      "  hongyan-bench redpacket --spawn --measure grabs");
+  rush.add_option(
+          "--measure", o.measure,
+          "instead of the rush with all its troubles, how fast something is: `opens` of announced "
+          "packets, spread over --packets of them; `hot`, the same with one packet after the "
+          "other; `grab-open`, a grab before each; `rush`, all that people see, from the send to "
+          "the last notice; `grabs` that are refused, compared with echo")
+      ->check(CLI::IsMember({"opens", "hot", "grab-open", "rush", "grabs"}));
+  rush.add_option("--groups", o.groups, "rush: how many (default: 8; measured: 4)")
+      ->check(CLI::Range(1, 1000));
+  rush.add_option("--members", o.members, "rush: of each group (default: 60; measured: 500)")
+      ->check(CLI::Range(10, 500));
+  rush.add_option("--packets", o.packets,
+                  "rush: at least so many of each group (default: 30); opens and grab-open: opened "
+                  "at a time (default: 1000); grabs: asked for (default: 100)")
+      ->check(CLI::Range(1, 100'000));
+  rush.add_option("--connections", o.connections,
+                  "users who open (default: 500) or grab (default: 200)")
+      ->check(CLI::Range(2, 500));
+  rush.add_option("--wallets", o.wallets, "opens: how many exist in the store in all")
+      ->check(CLI::Range(0, 100'000'000));
+  rush.add_option("--prepare", o.prepare,
+                  "opens: how many to make packets for (default: more than can be needed)")
+      ->check(CLI::Range(1, 100'000'000));
+  rush.add_option("--rate", o.rate_per_s,
+                  "opens: so many a second, planned in advance; latency counts from the planned "
+                  "time (default: closed loop)")
+      ->check(CLI::PositiveNumber);
+  rush.add_option("--chat-rate", o.chat_rate_per_s,
+                  "opens: so many 1:1 messages a second beside them, and alone before")
+      ->check(CLI::PositiveNumber);
+  rush.add_option("--life", o.life_s,
+                  "rush: seconds until a packet expires on a spawned server; 0 = its own choice, "
+                  "what is open at the end is then ended by the administrator")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 86'400));
+  rush.add_option("--min-kills", o.min_kills,
+                  "with --kill-every: go on until there were so many kills with opens in flight")
+      ->check(CLI::Range(0, 100'000));
+  AddTimes(rush, o);
+}
+
+// Defaults that depend on what is measured.
+void SetRedpacketDefaults(const CLI::App& mode, Options& o) {
+  const auto unless_said = [&mode](const char* name, int& value, int wanted) {
+    if (mode.count(name) == 0) value = wanted;
+  };
+  unless_said("--groups", o.groups, o.measure.empty() ? 8 : 4);
+  unless_said("--members", o.members, o.measure.empty() ? 60 : 500);
+  unless_said("--packets", o.packets, o.measure.empty() ? 30 : o.measure == "grabs" ? 100 : 1000);
+  unless_said("--connections", o.connections, o.measure == "grabs" ? 200 : 500);
+}
+
 bool Consistent(const Options& o) {
   const auto say = [](const char* text) {
     std::fprintf(stderr, "hongyan-bench: %s\n", text);
@@ -238,6 +302,9 @@ bool Consistent(const Options& o) {
   if (o.mode == "reconnect" && !o.spawn)
     return say("reconnect restarts the server, so it needs --spawn");
   if (o.min_kills > 0 && o.kill_every_s <= 0) return say("--min-kills needs --kill-every");
+  if (!o.measure.empty() && o.kill_every_s > 0) {
+    return say("--kill-every goes with the rush itself, not with --measure: figures need a server");
+  }
   if (o.mode == "mix" && o.rate_per_s <= 0)
     return say("mix needs --rate: half of what `send` reaches is the usual choice");
   return true;
@@ -260,6 +327,7 @@ bool ParseOptions(int argc, char** argv, Options* options, int* exit_code) {
   AddTalkModes(app, *options);
   AddIdleModes(app, *options);
   AddReplay(app, *options);
+  AddRedpacket(app, *options);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {
@@ -274,6 +342,9 @@ bool ParseOptions(int argc, char** argv, Options* options, int* exit_code) {
   if (options->mode == "heartbeat" || options->mode == "echo") {
     const CLI::App* mode = app.get_subcommands().front();
     if (mode->count("--connections") == 0) options->connections = 1000;
+  }
+  if (options->mode == "redpacket") {
+    SetRedpacketDefaults(*app.get_subcommands().front(), *options);
   }
   while (options->seed == 0) options->seed = std::random_device()();
   *exit_code = kExitUsage;

@@ -55,6 +55,14 @@ struct Options {
   int replay_members = 200;
   int min_kills = 0;
 
+  // redpacket
+  std::string measure;         // empty = the rush with all troubles
+  int packets = 30;            // rush: of each group; opens: opened at a time
+  int life_s = 3;              // of a packet of a spawned server; 0 = the server's own
+  int64_t wallets = 0;         // that exist in all
+  int64_t prepare = 0;         // opens that packets are made for; 0 = more than can be needed
+  double chat_rate_per_s = 0;  // 1:1 messages beside the opens
+
   // echo
   bool serve_only = false;
   int reply_bytes = 10;

@@ -90,6 +90,7 @@ void Outcome::Add(const Tally& tally) {
   for (std::string& failure : tally.failures()) failures.push_back(std::move(failure));
   if (tally.resent > 0) more["resent"] = tally.resent.load();
   if (tally.reconnects > 0) more["reconnects"] = tally.reconnects.load();
+  if (tally.impatient > 0) more["impatient"] = tally.impatient.load();
   if (tally.busy > 0) {
     more["busy"] = tally.busy.load();
     more["last_refusal"] = tally.last_refusal();

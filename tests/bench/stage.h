@@ -76,6 +76,7 @@ class Stage {
   bool server_known() const { return server_ != nullptr || running_pid_ > 0; }
 
   int64_t kills() const { return kills_; }
+  int64_t kills_in_flight() const { return in_flight_at_kill_; }  // with something unacknowledged
   Outcome NewOutcome() const;
   // What the whole run showed: failures, duplicates, gaps, kills.
   void Conclude(Outcome& outcome) const;

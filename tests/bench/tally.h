@@ -21,10 +21,11 @@ class Tally {
   std::atomic<int64_t> gaps{0};
 
   std::atomic<int64_t> online{0};      // clients logged in
-  std::atomic<int64_t> unacked{0};     // sends that left and have no answer
+  std::atomic<int64_t> unacked{0};     // sends (of packets: opens) that left and have no answer
   std::atomic<int64_t> resent{0};      // sends repeated after a connection was lost
   std::atomic<int64_t> reconnects{0};  // logins after the first
   std::atomic<int64_t> busy{0};        // sends refused for the moment, and repeated
+  std::atomic<int64_t> impatient{0};   // requests repeated because no answer came soon enough
   std::atomic<int64_t> moved{0};       // rises with every login, ack and entry: the run is alive
 
   // Something no retry mends. The first few are kept for people.
