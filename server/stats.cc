@@ -107,6 +107,30 @@ void AddMoney(const money::Counters& counts, const money::Board& board, Figures&
             "packets whose grabs are answered without the store");
 }
 
+// The accounts of all shards, each shard as of its last commit: only the audit sees one instant.
+void AddBooks(storage::MoneyStore& store, Figures& out) {
+  model::Books sum;
+  for (int n = 0; n < store.identity().shards; ++n) {
+    const auto shard = static_cast<model::ShardId>(store.identity().first_shard + n);
+    const auto books = store.ledger().ReadBooks(shard);
+    if (!books) return;  // the audit says what cannot be read
+    sum.wallets_fen += books->wallets_fen;
+    sum.escrow_fen += books->escrow_fen;
+    sum.suspense_fen += books->suspense_fen;
+    sum.world_fen += books->world_fen;
+    sum.transit_out_fen += books->transit_out_fen - books->transit_in_fen;
+  }
+  const auto account = [&out](const char* name, int64_t fen, const char* help) {
+    out.Gauge("hongyan_money_fen", static_cast<double>(fen), help,
+              std::string("account=\"") + name + "\"");
+  };
+  account("wallets", sum.wallets_fen, "in wallets");
+  account("escrow", sum.escrow_fen, "held by packets");
+  account("transit", sum.transit_out_fen, "on its way between shards");
+  account("suspense", sum.suspense_fen, "parked or in quarantine: somebody should look");
+  account("world", sum.world_fen, "withdrawn less deposited");
+}
+
 }  // namespace
 
 std::vector<admin::Stat> Server::Stats() const {
@@ -130,6 +154,7 @@ std::vector<admin::Stat> Server::Stats() const {
   AddStore(store_->stats(), "messages", out);
   AddStore(money_store_->stats(), "money", out);
   AddMoney(money_counters_, board_, out);
+  AddBooks(*money_store_, out);
   out.Gauge("hongyan_money_admission_open", money_admission_.open(),
             "part of the request levels of money admitted");
   out.Counter("hongyan_money_admission_refused_total", d(money_admission_.refused()),
