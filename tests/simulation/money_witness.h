@@ -11,6 +11,7 @@
 #include "model/command.h"
 #include "model/reason.h"
 #include "money/board.h"
+#include "money/reader.h"
 #include "money/routes.h"
 #include "simulation/trace.h"
 #include "simulation/witness.h"
@@ -46,6 +47,8 @@ class MoneyWitness {
 
   // Nothing is under way any more, and every packet's life is over.
   void LookAtTheEnd();
+  // What senders are told of their sends then.
+  void AskForSends(const money::Reader& reader) const;
 
   // The disk is about to be what it was before: from now on this witness says nothing.
   void Retire() { retired_ = true; }

@@ -277,6 +277,24 @@ std::string MoneyWitness::WhatIsUnderWay() const {
   return busy;
 }
 
+void MoneyWitness::AskForSends(const money::Reader& reader) const {
+  using State = money::Reader::SendState;
+  for (const auto& [key, packet] : sent_) {
+    const auto send = reader.FindSend(key.first, key.second);
+    const model::PacketStatus* status = Status(packet);
+    const bool back = status == nullptr || status->state == PacketState::kRefused;
+    INVARIANT(send.ok() && send->packet == packet &&
+                  send->state == (back ? State::kReturned : State::kSent),
+              "user {} asks for the send of packet {} and hears {}", key.first.value, packet.value,
+              send.ok() ? static_cast<int>(send->state) : -1);
+  }
+  for (const auto& [key, rule] : refused_) {
+    const auto send = reader.FindSend(key.first, key.second);
+    INVARIANT(!send.ok() && send.error().reason == rule,
+              "user {} asks for a refused send and hears another answer", key.first.value);
+  }
+}
+
 MoneyWitness::Tally MoneyWitness::TallyUp() const {
   Tally tally;
   tally.packets = static_cast<int64_t>(packets_.size());
