@@ -16,6 +16,7 @@
 #include "money_shard.h"
 #include "storage/rocksdb/rocksdb_message_store.h"
 #include "storage/rocksdb/rocksdb_money_store.h"
+#include "store_pair.h"
 
 namespace hongyan {
 namespace {
@@ -116,6 +117,7 @@ base::Result<std::unique_ptr<Server>> Server::Open(const Config& config, const s
   auto max_connections = MaxConnections(config);
   if (!max_connections) return max_connections.error();
 
+  if (auto there = CheckStoresAreThere(data); !there) return there.error();
   auto clock = std::make_unique<base::SystemClock>();
   storage::RocksdbOptions options;
   options.path = data + "/messages";
@@ -129,6 +131,9 @@ base::Result<std::unique_ptr<Server>> Server::Open(const Config& config, const s
   options.shards = static_cast<int>(config.money.shards);
   auto money_store = storage::RocksdbMoneyStore::Open(options);
   if (!money_store) return money_store.error();
+  if (auto pair = CheckStorePair(data, (*store)->identity(), (*money_store)->identity()); !pair) {
+    return pair.error();
+  }
   std::unique_ptr<Server> server(new Server(config, std::move(clock), std::move(store).value(),
                                             std::move(money_store).value(), *max_connections));
   if (auto started = server->Start(admin_socket); !started) return started.error();

@@ -111,6 +111,34 @@ TEST_CASE("the server starts only where both stores can be opened, and says whic
   CHECK(server.Admin({"money", "audit"}).exit_code == 0);
 }
 
+TEST_CASE("a store that is gone, or another's, is not replaced by an empty one") {
+  SpawnedServer server;
+  NewUser(server, "anna");
+  server.AdminOk({"wallet", "deposit", "anna", "5", "--id", "1", "--reason", "start"});
+  server.Terminate();
+  CHECK(server.Wait() == 0);
+  const std::string money = server.data() + "/money";
+  const auto refused = [&server](const char* why) {
+    const Outcome outcome = Run(server.CommandLine());
+    CHECK(outcome.exit_code == 1);
+    CHECK_MESSAGE(outcome.err.find(why) != std::string::npos, outcome.err);
+  };
+  std::filesystem::rename(money, money + ".away");
+  refused("/money is gone");
+  CHECK_FALSE(std::filesystem::exists(money));
+  {
+    SpawnedServer other;
+    other.Terminate();
+    CHECK(other.Wait() == 0);
+    std::filesystem::rename(other.data() + "/money", money);
+  }
+  refused("have worked together");
+  std::filesystem::remove_all(money);
+  std::filesystem::rename(money + ".away", money);
+  server.Start();
+  CHECK(server.AdminOk({"wallet", "show", "anna"}).find("5.00") != std::string::npos);
+}
+
 TEST_CASE("the data directory belongs to its owner alone, and so does the socket") {
   SpawnedServer server;
   struct stat status {};
