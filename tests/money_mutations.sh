@@ -1,0 +1,262 @@
+#!/bin/bash
+# Proof that the tests of money bite: takes each guard away, one at a time, and expects a test to fail: of a
+# room, of a store's contract, the simulator, or a power cut under the real server. Works on a copy under
+# build/money-mutations; takes an hour on two cores, so it is no part of scripts/test.
+#
+#   tests/money_mutations.sh            all
+#   tests/money_mutations.sh NAME...    only these
+#
+# Exit code 1: a mutation survived, or no longer fits the source.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+work=$root/build/money-mutations
+wanted=" $* "
+survived=()
+found=0
+
+export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
+# -m: what a broken run has left built is older than everything, and is built again (ccache makes that cheap).
+# Two copies: one to break, one to mend it from, whatever happens to the tree meanwhile.
+mkdir -p "$work/src" "$work/whole"
+tree() { tar -C "$root" --exclude=./build --exclude=./.git -cf - . | tar -C "$1" -xmf -; }
+tree "$work/src"
+tree "$work/whole"
+cmake -S "$work/src" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_FLAGS=-w \
+  >"$work/cmake.log"
+
+# by TARGETS COMMAND...: what finds the mutations that follow.
+sound=" "
+by() {
+  targets=$1
+  shift
+  command=("$@")
+}
+build() { nice ninja -C "$work/build" -j2 $targets >"$work/build.log" 2>&1; }
+run() { { (cd "$work" && timeout 300 "${command[@]}") >"$work/run.log" 2>&1; } 2>/dev/null; }
+
+# mutate NAME FILE OLD NEW [OLD NEW]...: in FILE, each OLD (found at least once, however its lines are broken)
+# becomes NEW everywhere.
+mutate() {
+  local name=$1 file=$2 result=
+  shift 2
+  if [[ $wanted != "  " && $wanted != *" $name "* ]]; then return; fi
+  if [[ $sound != *" $targets "* ]]; then  # once: without any mutation the test holds
+    build || { cat "$work/build.log"; exit 1; }
+    run || { cat "$work/run.log"; echo "the tests fail without any mutation: ${command[*]}"; exit 1; }
+    sound+="$targets "
+  fi
+  while (($# > 0)); do
+    if ! OLD=$1 NEW=$2 perl -0777 -pi -e \
+      '$o = quotemeta $ENV{OLD}; $o =~ s/(\\\s)+/\\s+/g; $n = s/$o/$ENV{NEW}/g; END { $? = $n ? 0 : 1 }' \
+      "$work/src/$file"; then
+      result="does not fit $file any more: \"$1\""
+      break
+    fi
+    shift 2
+  done
+  if [[ -n $result ]]; then
+    survived+=("$name")
+  elif ! build; then
+    result="DOES NOT BUILD: $(grep -m1 'error:' "$work/build.log")"
+    survived+=("$name")
+  elif run; then
+    result="SURVIVED"
+    survived+=("$name")
+  else
+    found=$((found + 1))
+    result=$(grep -m1 -E '^TEST CASE|^seed |^ +[a-z].*(lost|doubled|missing)' "$work/run.log" || tail -1 "$work/run.log")
+  fi
+  printf '%-28s %s\n' "$name" "${result:0:150}"
+  cp "$work/whole/$file" "$work/src/$file"
+}
+
+bin=$work/build/bin
+tests=$work/build/tests
+
+# -- the rooms of a money shard
+money=server/money
+by money_test "$tests/money_test" --abort-after=1
+mutate own-claim-first $money/judge.cc \
+  'if (own != nullptr) return Judged{Judged::Kind::kAlready, ToOpened(*own, true)};' ''
+mutate expiry-in-the-commit $money/judge.cc \
+  'if (header.expires_ms <= time_ms) return Refusal(Reason::kPacketExpired);' ''
+mutate expiry-by-a-millisecond $money/judge.cc 'header.expires_ms <= time_ms' 'header.expires_ms < time_ms'
+mutate eligibility-in-the-command $money/judge.cc \
+  'if (!eligible->yes) return Refusal(Reason::kNotEligible);' ''
+mutate unique-claim $money/packets.cc \
+  'Judge(*packet.header, packet.status, *own, open.user' 'Judge(*packet.header, packet.status, nullptr, open.user'
+mutate close-only-by-close $money/closing.cc \
+  'auto closed = Close(work, packet, PacketState::kReturned,
+                      admin ? ReturnReason::kByAdmin : ReturnReason::kReturned, command.user);
+  if (!closed) return closed.error();' \
+  'model::PacketStatus status = packet.status; status.state = PacketState::kReturned; status.left_fen = 0;
+  live_.PutStatus(work, packet, status);'
+mutate named-person $money/judge.cc 'if (terms.named && terms.named != user)' 'if (false)'
+mutate own-packet $money/judge.cc 'if (user == terms.sender && !shared_in_group)' 'if (false)'
+mutate unannounced-is-busy $money/judge.cc \
+  'if (status.state == model::PacketState::kCreated) return Busy(kUnannouncedRetryMs);' ''
+mutate insert-never-upsert $money/packets.cc 'if (*found != nullptr) {
+    // An insert' 'if (false) {
+    // An insert'
+mutate day-window $money/packets.cc 'id->day < today - 1 || id->day > today + 1' 'false'
+mutate day-window-narrower $money/packets.cc 'id->day < today - 1' 'id->day < today'
+mutate verdict-once $money/packets.cc '(*found)->status.state != PacketState::kCreated' 'false'
+mutate close-once $money/closing.cc \
+  'if (model::Closed(packet.status.state)) return Refusal(ReasonOf(packet.status.state));' ''
+mutate refund-of-what-is-left $money/closing.cc 'status.refund_fen = refund;' 'status.refund_fen = refund - 1;'
+mutate escrow-posting $money/packets.cc \
+  'books_.Post(work, Account::kEscrow, Account::kTransitOut, claim.amount_fen)' \
+  'books_.Post(work, Account::kEscrow, Account::kSuspense, claim.amount_fen)'
+mutate sweep-goes-on $money/closing.cc 'if (packet.status.quarantined || model::Closed(packet.status.state)) return true;' \
+  'if (packet.status.quarantined || model::Closed(packet.status.state)) return false;'
+mutate quarantine-by-sweep $money/closing.cc 'Quarantine(work, packet, flaw->text);
+    return true;' 'return false;'
+mutate sweep-place-after-drop $money/packets.cc 'live_.Drop();
+  sweep_ = committed_sweep_;' 'live_.Drop();'
+mutate sweep-sees-new-packets $money/packets.cc \
+  'sweep_.next_ms = std::min(sweep_.next_ms, made.header->expires_ms);' ''
+mutate quarantine-to-suspense $money/closing.cc 'status.held_fen = held;' ''
+mutate return-no-more-than-agreed $money/closing.cc 'std::min({status.held_fen, status.left_fen, derived})' \
+  'status.held_fen'
+mutate payload-hash $money/wallets.cc \
+  'if ((*outcome)->hash != hash) return Refusal(Reason::kConflict);' ''
+mutate hash-of-greeting $money/wallets.cc 'meaning.append(terms.greeting);' ''
+mutate outcome-in-the-batch $money/wallets.cc 'outcomes_[key] = outcome;' ''
+mutate refusal-remembered $money/wallets.cc 'PutOutcome(work, key, {hash, {}, refusal.reason' \
+  'if (false) PutOutcome(work, key, {hash, {}, refusal.reason'
+mutate busy-not-remembered $money/wallets.cc 'if (!place) return model::Reply(std::move(place).error());' \
+  'if (!place) return Remember(work, key, hash, std::move(place).error());'
+mutate pending-not-remembered $money/wallets.cc \
+  'if (work.arrivals_missing()) return Refusal(Reason::kFundsPending);' ''
+mutate forced-credit $money/wallets.cc 'if (!work.waited()) {' 'if (false) {'
+mutate freeze $money/wallets.cc 'if (wallet.frozen)' 'if (false)'
+mutate balance $money/wallets.cc 'if (wallet.balance_fen < terms.total_fen)' 'if (false)'
+mutate request-age $money/wallets.cc 'if (age_ms > kMaxRequestAgeMs) return Refusal(Reason::kRequestTooOld);' ''
+mutate returned-outcome $money/wallets.cc 'outcome->returned = item.reason;' ''
+mutate move-once $money/moves.cc 'return **known;' ';'
+mutate withdrawal-balance $money/moves.cc 'if (wallet.balance_fen < -move.amount_fen) {' 'if (false) {'
+mutate counter-in-the-books $money/books.cc 'now_.id_counter = parts.counter + 1;' ''
+mutate day-never-falls $money/books.cc 'std::max(now_.id_day, DayOf(work.time_ms()))' 'DayOf(work.time_ms())'
+mutate generation-raises $money/books.cc 'if (generation_ > now_.generation) {' 'if (false) {'
+mutate world-bound $money/books.cc \
+  'if (next.world_fen < -kMaxFen || next.world_fen > kMaxFen) {' 'if (false) {'
+mutate books-dropped $money/books.cc 'if (changed_) now_ = *committed_;' ''
+mutate claims-dropped $money/live_packets.cc \
+  'for (const model::Claim& claim : packet.new_claims) packet.claims.erase(claim.user);' ''
+mutate status-dropped $money/live_packets.cc 'packet.status = packet.committed;' ''
+mutate board-whole $money/board.cc \
+  'if (own == shown.claims.end() && !shown.whole()) return Grab{};' ''
+mutate board-in-flight $money/board.cc 'if (in_flight >= shown.status.left + kSlack)' 'if (false)'
+mutate best-luck-earliest $money/packets.cc 'claim.amount_fen > status.best_fen' \
+  'claim.amount_fen >= status.best_fen'
+mutate refusals-of-a-lost-batch server/shard/executor.cc \
+  'for (auto& reply : replies) reply.reply = StoreStopped("not stored; send the same request again");' \
+  'for (auto& reply : replies) if (reply.reply.ok()) reply.reply = StoreStopped("not stored");'
+mutate who-may-see $money/reader.cc 'if (!member && !own->has_value()' 'if (false && !own->has_value()'
+
+
+# -- both ends of a channel
+by shard_test "$tests/shard_test" --abort-after=1
+mutate running-total server/shard/arrivals.cc \
+  'if (item.item == nullptr ? given >= 0 : given == model::FenOf(*item.item)) return given;' 'return given;'
+mutate totals-not-compared server/shard/courier.cc \
+  '} else if (progress.applied == head_ && progress.total_fen != head_total_fen_) {' '} else if (false) {'
+mutate channel-number server/shard/arrivals.cc \
+  'if (item.number < expected) continue;' ''
+mutate share-of-closes server/shard/executor.cc \
+  'due ? all.records - all.records / kDueShare : all.records' 'all.records'
+mutate put-aside-for-ever server/shard/put_aside.cc 'if (!complete && !all && now_ns < it->until_ns) continue;' \
+  'if (!complete && !all) continue;' 'now_ns >= waiting.until_ns ||' ''
+
+# -- what the stores promise
+by contract_test "$tests/contract_test" --abort-after=1
+mutate expiry-key-with-the-packet server/storage/rocksdb/rocksdb_packets.cc \
+  'Staged(batch).Put(Table::kExpiries, ExpiryKey(shard, header.expires_ms, header.id), {});' ''
+mutate expiry-key-stays server/storage/rocksdb/rocksdb_packets.cc \
+  'Staged(batch).Delete(Table::kExpiries, ExpiryKey(shard, header.expires_ms, header.id));' ''
+mutate mark-after-sync server/storage/rocksdb/store_core.cc \
+  'channels_.StageTrims(&writes);' \
+  'channels_.StageTrims(&writes); if (!options_.unsafe_no_sync) keeper_->Durable(staged.heads());'
+mutate commit-without-sync server/storage/rocksdb/database.cc 'options.sync = options_.sync;' 'options.sync = false;'
+
+# -- the simulator, which knows nothing of how the books are kept
+by simulation "$bin/simulation" --seeds 1..500
+mutate sim-reply-before-commit server/shard/executor.cc \
+  'const CommitOutcome outcome = store.Commit(run.Seal());
+  ++counts.batches;' \
+  'outlet.Replies(run.replies); run.replies.clear();
+  const CommitOutcome outcome = store.Commit(run.Seal());
+  ++counts.batches;'
+mutate sim-own-claim-first $money/judge.cc \
+  'if (own != nullptr) return Judged{Judged::Kind::kAlready, ToOpened(*own, true)};' \
+  'if (own != nullptr && !model::Closed(status.state)) return Judged{Judged::Kind::kAlready, ToOpened(*own, true)};'
+mutate sim-unique-claim $money/packets.cc \
+  'Judge(*packet.header, packet.status, *own, open.user, &open.eligible, work.time_ms());' \
+  'Judge(*packet.header, packet.status, nullptr, open.user, &open.eligible, work.time_ms());'
+mutate sim-expiry-in-the-commit $money/judge.cc \
+  'if (header.expires_ms <= time_ms) return Refusal(Reason::kPacketExpired);' ''
+mutate sim-eligibility $money/judge.cc 'if (!eligible->yes) return Refusal(Reason::kNotEligible);' ''
+mutate sim-payload-hash $money/wallets.cc \
+  'if ((*outcome)->hash != hash) return Refusal(Reason::kConflict);' ''
+mutate sim-busy-remembered $money/wallets.cc 'if (!place) return model::Reply(std::move(place).error());' \
+  'if (!place) return Remember(work, key, hash, std::move(place).error());'
+mutate sim-pending-remembered $money/wallets.cc \
+  'if (work.arrivals_missing()) return Refusal(Reason::kFundsPending);' \
+  'if (work.arrivals_missing()) return Remember(work, key, hash, Refusal(Reason::kFundsPending));'
+mutate sim-refusal-forgotten $money/wallets.cc 'PutOutcome(work, key, {hash, {}, refusal.reason' \
+  'if (false) PutOutcome(work, key, {hash, {}, refusal.reason'
+mutate sim-batch-forgets-outcome $money/wallets.cc 'outcomes_[key] = outcome;' ''
+mutate sim-move-twice $money/moves.cc 'return **known;' ';'
+mutate sim-counter-not-kept $money/books.cc 'now_.id_counter = parts.counter + 1;' ''
+mutate sim-books-not-dropped $money/books.cc 'if (changed_) now_ = *committed_;' ''
+mutate sim-status-not-dropped $money/live_packets.cc 'packet.status = packet.committed;' ''
+mutate sim-claims-not-dropped $money/live_packets.cc \
+  'for (const model::Claim& claim : packet.new_claims) packet.claims.erase(claim.user);' ''
+mutate sim-unknown-keeps-packets $money/packets.cc 'live_.Forget();' ''
+mutate sim-unknown-keeps-wallets $money/wallets.cc 'wallets_.Forget();' ''
+mutate sim-unannounced-opens $money/judge.cc \
+  'if (status.state == model::PacketState::kCreated) return Busy(kUnannouncedRetryMs);' ''
+mutate sim-verdict-reopens $money/packets.cc '(*found)->status.state != PacketState::kCreated' 'false'
+mutate sim-close-twice $money/closing.cc \
+  'if (model::Closed(packet.status.state)) return Refusal(ReasonOf(packet.status.state));' ''
+mutate sim-refund-of-the-total $money/closing.cc 'const int64_t refund = status.left_fen;' \
+  'const int64_t refund = header.terms.total_fen;'
+mutate sim-sweep-forgets $money/packets.cc \
+  'sweep_.next_ms = std::min(sweep_.next_ms, made.header->expires_ms);' ''
+mutate sim-sweep-place-kept $money/packets.cc 'live_.Drop();
+  sweep_ = committed_sweep_;' 'live_.Drop();'
+mutate sim-reverse-dropped $money/packets.cc \
+  'return Reverse(work, item, model::ReturnReason::kTooLate);' 'return shard::ItemOutcome::Applied();'
+mutate sim-credit-dropped $money/wallets.cc \
+  'Book(work, std::move(wallet), std::move(row));
+  ++tally_.credits;' '++tally_.credits;'
+mutate sim-return-not-told $money/wallets.cc 'work.Emit(routes_.InboxOf(item.sender),' \
+  'if (item.created) work.Emit(routes_.InboxOf(item.sender),'
+mutate sim-announced-twice server/conversation/packet_messages.cc \
+  'if (before->has_value()) return model::VerdictItem{packet.id, true, (*before)->seq, 0};' ''
+mutate sim-strangers-announce server/conversation/packet_messages.cc \
+  'if (!may) return Refused(packet.id, may.error());' ''
+mutate sim-notice-before-message $money/closing.cc 'if (!announced) return {};' ''
+mutate sim-board-shows-before $money/live_packets.cc \
+  'Touch(packet);
+  packet.status = status;' 'Touch(packet); packet.status = packet.committed = status;'
+mutate sim-doubled-items server/shard/arrivals.cc \
+  'if (item.number < expected) continue;' '' \
+  'if (message.items.back().number <= committed_.applied) return Progress();' ''
+mutate sim-mark-not-stored server/shard/batch_run.cc \
+  'channels.PutMark(*batch_, channel, arrivals.mark());' ''
+mutate sim-lost-tail-guessed server/shard/courier.cc \
+  '} else if (progress.applied > shown_) {' '} else if (false) {'
+mutate sim-lost-target-guessed server/shard/courier.cc \
+  '} else if (progress.applied < oldest_kept_ - 1) {' '} else if (false) {'
+
+# -- a power cut under the real server
+by "hongyand hongyan-bench hongyan_fault" "$bin/hongyan-bench" redpacket --spawn --groups 4 --members 20 \
+  --packets 10 --life 2 --quiet --seed 1 --kill-every 0.3 --min-kills 4 --lose-unsynced
+mutate power-cut-without-sync server/storage/rocksdb/database.cc 'options.sync = options_.sync;' \
+  'options.sync = false;'
+
+echo
+echo "$found mutations found, ${#survived[@]} not: ${survived[*]-}"
+((${#survived[@]} == 0))
