@@ -92,6 +92,7 @@ void BatchRun::Emit(model::ShardId source, model::ShardId target, model::Item it
   const int64_t number = ++emitted.number;
   emitted.total_fen += model::FenOf(item);
   const storage::ChannelId channel{source, target};
+  emitted.cut = driven_.couriers.at(channel).cut();
   cluster::TravellingItem travelling{
       number, entries, std::make_shared<const model::Item>(std::move(item)), {}, emitted.total_fen};
 
@@ -105,6 +106,15 @@ void BatchRun::Emit(model::ShardId source, model::ShardId target, model::Item it
     return;
   }
   ToOutbox(channel, std::move(travelling));
+}
+
+void BatchRun::ForgetCuts() {
+  for (const auto& [channel, courier] : driven_.couriers) {
+    if (!courier.cut_mended()) continue;
+    DrivenShard& shard = driven_.shards.at(channel.source);
+    shard.next_head.emitted[channel.target].cut.reset();
+    shard.touched = true;
+  }
 }
 
 void BatchRun::ToOutbox(storage::ChannelId channel, cluster::TravellingItem item) {
@@ -368,6 +378,9 @@ void BatchRun::Committed() {
     if (!shard.touched) continue;
     shard.head = shard.next_head;
     shard.touched = false;
+    for (const auto& [target, emitted] : shard.head.emitted) {
+      driven_.couriers.at({id, target}).CutKept(emitted.cut.has_value());
+    }
   }
   for (auto& [channel, arrivals] : driven_.arrivals) {
     if (!arrivals.touched()) continue;

@@ -49,6 +49,9 @@ class BatchRun {
   // False = it was put aside (UnitOfWork::AwaitArrivals): nothing of it has happened.
   bool Apply(const model::Command& command, Turn turn);
 
+  // Channels whose ends have met since: the heads need not say any more where that was.
+  void ForgetCuts();
+
   // What is due in this shard, up to about so many records.
   void ApplyDue(model::ShardId shard, size_t max_records);
 

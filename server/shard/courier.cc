@@ -26,7 +26,11 @@ base::Result<void> Courier::Open(storage::ChannelStore& store, storage::ShardHea
   if (!oldest) return oldest.error();
   head_ = head.number;
   head_total_fen_ = head.total_fen;
-  shown_ = head_;
+  // Not what was given before the ends met.
+  shown_ = head.cut ? head.cut->number : head_;
+  shown_total_fen_ = head.cut ? head.cut->total_fen : head_total_fen_;
+  cut_kept_ = head.cut.has_value();
+  lost_tail_ = false;
   oldest_kept_ = oldest->empty() ? head_ + 1 : oldest->front().first;
   oldest_total_fen_ = oldest->empty() ? head_total_fen_ : oldest->front().total_before_fen;
   applied_ = oldest_kept_ - 1;
@@ -78,7 +82,10 @@ void Courier::Applied(const storage::ChannelMark& mark) {
   }
   Confirm(mark.applied, mark.total_fen);
   sent_ = std::max(sent_, mark.applied);
-  shown_ = std::max(shown_, sent_);
+  if (mark.applied > shown_) {
+    shown_ = mark.applied;
+    shown_total_fen_ = mark.total_fen;
+  }
 }
 
 void Courier::Confirm(int64_t applied, int64_t total_fen) {
@@ -104,12 +111,14 @@ void Courier::Confirm(int64_t applied, int64_t total_fen) {
 // guess.
 void Courier::Meet(const cluster::ChannelProgress& progress) {
   std::string why = progress.refused;
+  lost_tail_ = false;
   if (!why.empty()) {
     // The target has said it.
   } else if (progress.incarnation != 0 && progress.incarnation != incarnation_) {
     why = "the target knows another incarnation of the source";
   } else if (progress.applied > shown_) {
     // Not head_: what was given since the start cannot have been applied before we have met.
+    lost_tail_ = true;
     why = "the target has applied up to " + std::to_string(progress.applied) +
           ", the source had given only " + std::to_string(shown_) + ": the source lost its tail";
   } else if (progress.applied < oldest_kept_ - 1) {
@@ -166,12 +175,13 @@ void Courier::OnProgress(const cluster::ChannelProgress& progress, int64_t now_n
 
 void Courier::SayHello(cluster::Carrier& carrier, int64_t now_ns) {
   last_hello_ns_ = now_ns;
+  // Of a lost tail the target must hear where it was cut: what was given since it has not taken.
   carrier.Send(cluster::ChannelItems{channel_,
                                      meeting_,
                                      incarnation_,
                                      oldest_kept_,
-                                     head_,
-                                     head_total_fen_,
+                                     lost_tail_ ? shown_ : head_,
+                                     lost_tail_ ? shown_total_fen_ : head_total_fen_,
                                      oldest_total_fen_,
                                      !stopped_.empty(),
                                      {}});
@@ -230,7 +240,7 @@ void Courier::Pump(storage::ChannelStore& store, cluster::Carrier& carrier, int6
     last_progress_ns_ = now_ns;
   }
   Refill(store);
-  if (!met_ || window_last() <= sent_) return;
+  if (!met_ || cut_kept_ || window_last() <= sent_) return;
   cluster::ChannelItems message{channel_,          meeting_, incarnation_,
                                 oldest_kept_,      head_,    head_total_fen_,
                                 oldest_total_fen_, false,    {}};
@@ -238,7 +248,10 @@ void Courier::Pump(storage::ChannelStore& store, cluster::Carrier& carrier, int6
   message.items.assign(window_.begin() + skip, window_.end());
   if (sent_ == applied_) last_progress_ns_ = now_ns;
   sent_ = window_last();
-  shown_ = std::max(shown_, sent_);
+  if (sent_ > shown_) {
+    shown_ = sent_;
+    shown_total_fen_ = window_.back().total_fen;
+  }
   carrier.Send(std::move(message));
 }
 

@@ -42,6 +42,16 @@ class Courier {
   int64_t head() const { return head_; }
   bool met() const { return met_; }
   const std::string& stopped() const { return stopped_; }
+  // Until the ends have met: nothing above has been sent. Kept with the head of every commit that
+  // gives to the channel; else, where this side has lost its tail, a restart would take what was
+  // given since for what the target has taken.
+  std::optional<storage::ShardHead::Emitted::Cut> cut() const {
+    if (met_) return std::nullopt;
+    return storage::ShardHead::Emitted::Cut{shown_, shown_total_fen_};
+  }
+  // The ends agree, and the head must say so before anything is sent.
+  bool cut_mended() const { return cut_kept_ && met_; }
+  void CutKept(bool kept) { cut_kept_ = kept; }  // by a commit
 
   // Accepting more would acknowledge what cannot be delivered soon (the oldest item is too old, or
   // too much is under way), or the channel is stopped.
@@ -75,10 +85,13 @@ class Courier {
   int64_t applied_ = 0;  // last number confirmed
   int64_t sent_ = 0;     // last number sent in this meeting
   int64_t shown_ = 0;  // no number above can have been applied: all ever sent, or here at the start
+  bool lost_tail_ = false;
+  bool cut_kept_ = false;  // in the store
   int64_t oldest_kept_ = 1;
   // Running totals of money through the number of the same name (oldest: through the one before).
   int64_t head_total_fen_ = 0;
   int64_t applied_total_fen_ = 0;
+  int64_t shown_total_fen_ = 0;
   int64_t oldest_total_fen_ = 0;
   int64_t trimmed_ = 0;
   uint64_t meeting_ = 0;

@@ -68,6 +68,7 @@ struct Executor::Impl {
   void TakeInbox();
   bool ItemsWaiting() const;
   bool SomethingDue(int64_t time_ms) const;
+  bool CutsMended() const;
   void Fill(BatchRun& run, std::vector<model::Command>& taken);
   void FillCommands(BatchRun& run, std::vector<model::Command>& taken, Room room);
   void FillItems(BatchRun& run, Room room);
@@ -349,6 +350,7 @@ void Executor::Impl::FillItems(BatchRun& run, Room room) {
 // backlog, and what is due an eighth of all, so none starves another.
 void Executor::Impl::Fill(BatchRun& run, std::vector<model::Command>& taken) {
   const Room all{limits.batch_records, limits.batch_bytes};
+  run.ForgetCuts();
   const bool due = SomethingDue(run.time_ms());
   const Room others{due ? all.records - all.records / kDueShare : all.records,
                     due ? all.bytes - all.bytes / kDueShare : all.bytes};
@@ -361,6 +363,11 @@ void Executor::Impl::Fill(BatchRun& run, std::vector<model::Command>& taken) {
 bool Executor::Impl::SomethingDue(int64_t time_ms) const {
   return std::any_of(driven.shards.begin(), driven.shards.end(),
                      [time_ms](const auto& entry) { return entry.second.logic->Due(time_ms); });
+}
+
+bool Executor::Impl::CutsMended() const {
+  return std::any_of(driven.couriers.begin(), driven.couriers.end(),
+                     [](const auto& entry) { return entry.second.cut_mended(); });
 }
 
 // What is left of the batch, spread over the shards that have something due.
@@ -397,7 +404,8 @@ bool Executor::RunOnce() {
   me.TakeInbox();
   const int64_t time_ms = me.time.NowMs();
   if (me.queue.empty() && !me.ItemsWaiting() &&
-      !me.aside.HasReady(me.clock.BootNs(), me.stopping_now) && !me.SomethingDue(time_ms)) {
+      !me.aside.HasReady(me.clock.BootNs(), me.stopping_now) && !me.SomethingDue(time_ms) &&
+      !me.CutsMended()) {
     me.PumpAll();
     return false;
   }

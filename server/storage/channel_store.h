@@ -23,6 +23,15 @@ struct ShardHead {
   struct Emitted {
     int64_t number = 0;
     int64_t total_fen = 0;
+    // Set while the ends have not met since the source was opened: the last number that may have
+    // been sent. Where the source has lost its tail, the target knows the numbers above as other
+    // items.
+    struct Cut {
+      int64_t number = 0;
+      int64_t total_fen = 0;
+      auto operator<=>(const Cut&) const = default;
+    };
+    std::optional<Cut> cut = {};
     auto operator<=>(const Emitted&) const = default;
   };
   std::map<model::ShardId, Emitted> emitted;

@@ -52,7 +52,7 @@ TEST_CASE_TEMPLATE("heads and marks are empty at first and then as they were wri
   ShardHead head;
   head.batch = 12;
   head.time_ms = 1'790'000'000'000;
-  head.emitted = {{0, {5, 0}}, {3, {70'000, -1}}};
+  head.emitted = {{0, {5, 0}}, {3, {70'000, -1, {{69'990, -8}}}}};
   const ChannelMark mark{0xffff'ffff'ffff'fff0, 9, 44, 2};
   Commit(adapter.store(), [&](Batch& batch) {
     adapter.store().channels().PutHead(batch, 3, head);

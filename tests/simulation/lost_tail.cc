@@ -115,6 +115,12 @@ void World::LoseTail() {
   for (const ChannelId& channel : stopped) marks[channel] = MarkOf(channel);
   Start();
   GoOnWithout(stopped, clock_.BootNs() + kStopMs * kNsPerMs);
+  if (random_.Chance(0.5)) {
+    Kill("while channels wait for the administrator");
+    state_->Crash();
+    money_state_->Crash();
+    Start();
+  }
   GoOnWithout(stopped, clock_.BootNs() + kStopMs * kNsPerMs);
   for (const auto& driver : life_->drivers) {
     for (const auto& channel : driver.executor->report().channels) {

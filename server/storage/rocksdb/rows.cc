@@ -179,6 +179,9 @@ std::string EncodeHead(const ShardHead& head) {
     out->set_target(target);
     out->set_number(emitted.number);
     out->set_total_fen(emitted.total_fen);
+    if (!emitted.cut) continue;
+    out->mutable_cut()->set_number(emitted.cut->number);
+    out->mutable_cut()->set_total_fen(emitted.cut->total_fen);
   }
   return row.SerializeAsString();
 }
@@ -191,8 +194,9 @@ bool DecodeHead(rocksdb::Slice value, ShardHead* head) {
   head->emitted.clear();
   for (const auto& emitted : row.emitted()) {
     if (!InRange<model::ShardId>(emitted.target())) return false;
-    head->emitted[static_cast<model::ShardId>(emitted.target())] = {emitted.number(),
-                                                                    emitted.total_fen()};
+    ShardHead::Emitted& to = head->emitted[static_cast<model::ShardId>(emitted.target())];
+    to = {emitted.number(), emitted.total_fen()};
+    if (emitted.has_cut()) to.cut = {emitted.cut().number(), emitted.cut().total_fen()};
   }
   return true;
 }
