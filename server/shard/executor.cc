@@ -99,8 +99,7 @@ struct Executor::Impl {
   ShardTime time;
   DrivenShards driven;
   std::deque<model::Command> queue;
-  storage::ChannelId
-      next_channel;  // fairness among channels: the next batch starts after the last served
+  storage::ChannelId last_served;  // fairness among channels: the next batch starts behind it
   uint64_t next_meeting = 1;
   int64_t last_tick_ns = 0;
   int64_t window_start_ns = 0;
@@ -291,16 +290,13 @@ void Executor::Impl::FillCommands(BatchRun& run, std::vector<model::Command>& ta
 
 void Executor::Impl::FillItems(BatchRun& run, size_t upto_records) {
   auto& arrivals = driven.arrivals;
-  auto it = arrivals.lower_bound(next_channel);
-  for (size_t served = 0; served < arrivals.size(); ++served, ++it) {
+  auto it = arrivals.upper_bound(last_served);
+  for (size_t asked = 0; asked < arrivals.size() && !full(run, upto_records); ++asked, ++it) {
     if (it == arrivals.end()) it = arrivals.begin();
     while (it->second.has_next() && !full(run, upto_records)) {
+      last_served = it->first;
       const size_t room = std::max(limits.slice_at_least, upto_records - run.records());
       if (!run.ApplyNext(it->second, it->first, room)) break;
-    }
-    if (full(run, upto_records)) {
-      next_channel = it->first;
-      return;
     }
   }
 }
@@ -478,9 +474,9 @@ void Executor::Impl::Recover(BatchRun& run, const std::vector<model::Command>& t
               durable ? "kept" : "lost");
   }
   if (!durable) {
-    for (auto& reply : replies) {
-      if (reply.reply.ok()) reply.reply = StoreStopped("not stored; send the same request again");
-    }
+    // Refusals as well: one may rest on what another command of this batch would have changed.
+    for (auto& reply : replies)
+      reply.reply = StoreStopped("not stored; send the same request again");
   }
   ForgetAll();
   outlet.Replies(std::move(replies));

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -91,6 +92,64 @@ TEST_CASE("an unknown commit is answered only after recovery has decided") {
     CHECK(House::ConvSeq(house.Send("bert", talk, "3")) == 3);
     CHECK(Joined(house.Inbox("bert")) == "1 2 3 ");
   }
+}
+
+TEST_CASE("a refusal that rests on a lost commit is taken back with it") {
+  House house;
+  const auto talk = House::Direct(house.User("anna"), house.User("bert"));
+  CHECK(house.Send("anna", talk, "1").ok());
+  const auto shard = house.router().ShardOf(talk);
+  bool fail = true;
+  house.faults.commit = [&fail] {
+    return std::exchange(fail, false) ? CommitFate::kUnknownLost : CommitFate::kApply;
+  };
+  house.Restart();
+  // The same id with other content: a conflict only if the first is stored.
+  const auto id = house.NewId();
+  const auto first = house.Submit(shard, house.MakeSend("anna", talk, "2", id));
+  const auto second = house.Submit(shard, house.MakeSend("anna", talk, "other", id));
+  house.Run();
+  CHECK(House::Why(*house.Take(first)) == Reason::kStoreStopped);
+  CHECK(House::Why(*house.Take(second)) == Reason::kStoreStopped);
+  CHECK(house.Send("anna", talk, "other", id).ok());
+}
+
+TEST_CASE("a channel with much to deliver does not hold up the others") {
+  House::Options options;
+  options.limits.batch_records = 2;
+  options.limits.slice_at_least = 4;
+  options.limits.shortcut_entries = 0;
+  House house(options);
+  const auto shard_of = [&house](const std::string& name) {
+    return house.router().ShardOf(house.User(name));
+  };
+  // A crowd in one shard, and somebody in a later one.
+  std::vector<std::string> crowd;
+  std::string other;
+  for (int i = 0; crowd.size() < 100 || other.empty(); ++i) {
+    const std::string name = "n" + std::to_string(i);
+    if (shard_of(name) == 1) {
+      crowd.push_back(name);
+    } else if (shard_of(name) == 3) {
+      other = name;
+    }
+  }
+  const auto group = model::ConversationId::Group(House::Group(house.Create(crowd[0], "g", crowd)));
+  const auto talk = House::Direct(house.User(crowd[0]), house.User(other));
+  house.Submit(house.router().ShardOf(group.group()), house.MakeSend(crowd[0], group, "to all"));
+  for (int i = 0; i < 3; ++i) house.RunOnce();
+  house.Submit(house.router().ShardOf(talk), house.MakeSend(crowd[0], talk, "to one"));
+  const auto has = [&house](const std::string& name, const std::string& text) {
+    const Texts inbox = house.Inbox(name);
+    return std::find(inbox.begin(), inbox.end(), text) != inbox.end();
+  };
+  while (!has(other, "to one") && house.RunOnce()) {
+  }
+  CHECK(has(other, "to one"));
+  const bool all = std::all_of(crowd.begin(), crowd.end(),
+                               [&has](const auto& name) { return has(name, "to all"); });
+  CHECK_FALSE(all);
+  house.Run();
 }
 
 TEST_CASE("a store that cannot be opened again answers nothing but refusals, then goes on") {
