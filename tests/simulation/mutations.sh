@@ -90,8 +90,8 @@ mutate rejected-is-committed server/shard/executor.cc \
 mutate drop-keeps-heads server/inbox/inbox.cc \
   'for (HeadSlot* slot : dirty_) slot->pending = slot->committed;' ''
 mutate drop-keeps-tails server/conversation/conversations.cc \
-  'void Conversations::Drop() {
-  tails_.Drop();' 'void Conversations::Drop() {'
+  'messages_pending_ = 0;
+  tails_.Drop();' 'messages_pending_ = 0;'
 mutate drop-keeps-numbers server/shard/batch_run.cc \
   '    shard.next_head = shard.head;
     shard.touched = false;
@@ -126,7 +126,7 @@ mutate parked-position-lost server/shard/batch_run.cc \
   'const ItemPlace place{row.channel.source, row.number, row.position};' \
   'const ItemPlace place{row.channel.source, row.number, 0};'
 mutate parked-not-released server/shard/batch_run.cc \
-  'if (row.conversation != conversation) continue;' 'continue;'
+  'if (row.conversation == conversation && Retry(row, &released)) ++items_applied;' ''
 mutate waiters-answered-twice server/shard/executor.cc \
   'for (const auto& abandoned : Abandoned()) unanswered.push_back(abandoned.to);' ''
 
