@@ -85,7 +85,7 @@ mutate expiry-by-a-millisecond $money/judge.cc 'header.expires_ms <= time_ms' 'h
 mutate eligibility-in-the-command $money/judge.cc \
   'if (!eligible->yes) return Refusal(Reason::kNotEligible);' ''
 mutate unique-claim $money/packets.cc \
-  'Judge(*packet.header, packet.status, *own, open.user' 'Judge(*packet.header, packet.status, nullptr, open.user'
+  'own->has_value() ? &**own : nullptr, open.user' 'nullptr, open.user'
 mutate close-only-by-close $money/closing.cc \
   'auto closed = Close(work, packet, PacketState::kReturned,
                       admin ? ReturnReason::kByAdmin : ReturnReason::kReturned, command.user);
@@ -145,8 +145,9 @@ mutate books-dropped $money/books.cc 'if (changed_) now_ = *committed_;' ''
 mutate claims-dropped $money/live_packets.cc \
   'for (const model::Claim& claim : packet.new_claims) packet.claims.erase(claim.user);' ''
 mutate status-dropped $money/live_packets.cc 'packet.status = packet.committed;' ''
-mutate board-whole $money/board.cc \
-  'if (own == shown.claims.end() && !shown.whole()) return Grab{};' ''
+mutate claims-with-the-packet $money/live_packets.cc 'live->claims.emplace(claim.user, claim)' '(void)claim'
+mutate claims-counted $money/packets.cc 'if (static_cast<int64_t>(packet.claims.size()) == taken)' 'if (true)'
+mutate board-has-all-claims $money/board.cc 'if (posted.claims->size() > shown.claims.size())' 'if (false)'
 mutate board-in-flight $money/board.cc 'if (in_flight >= shown.status.left + kSlack)' 'if (false)'
 mutate best-luck-earliest $money/packets.cc 'claim.amount_fen > status.best_fen' \
   'claim.amount_fen >= status.best_fen'
@@ -192,8 +193,7 @@ mutate sim-own-claim-first $money/judge.cc \
   'if (own != nullptr) return Judged{Judged::Kind::kAlready, ToOpened(*own, true)};' \
   'if (own != nullptr && !model::Closed(status.state)) return Judged{Judged::Kind::kAlready, ToOpened(*own, true)};'
 mutate sim-unique-claim $money/packets.cc \
-  'Judge(*packet.header, packet.status, *own, open.user, &open.eligible, work.time_ms());' \
-  'Judge(*packet.header, packet.status, nullptr, open.user, &open.eligible, work.time_ms());'
+  'own->has_value() ? &**own : nullptr, open.user' 'nullptr, open.user'
 mutate sim-expiry-in-the-commit $money/judge.cc \
   'if (header.expires_ms <= time_ms) return Refusal(Reason::kPacketExpired);' ''
 mutate sim-eligibility $money/judge.cc 'if (!eligible->yes) return Refusal(Reason::kNotEligible);' ''

@@ -36,8 +36,6 @@ base::Result<Board::Grab> Board::Look(model::PacketId packet, model::UserId user
   if (found == stripe.packets.end()) return Grab{};
   const Shown& shown = found->second;
   const auto own = shown.claims.find(user);
-  // Somebody whose claim is not shown here may have one: only the shard knows.
-  if (own == shown.claims.end() && !shown.whole()) return Grab{};
   auto judged = Judge(*shown.header, shown.status,
                       own == shown.claims.end() ? nullptr : &own->second, user, eligible, time_ms);
   if (!judged) return std::move(judged).error();
@@ -81,6 +79,11 @@ void Board::Post(Stripe& stripe, const Posted& posted, size_t max_weight) {
   } else {
     for (const model::Claim& claim : *posted.new_claims) {
       if (shown.claims.insert_or_assign(claim.user, claim).second) ++stripe.weight;
+    }
+    // The shard has read more of them from its store since.
+    if (posted.claims->size() > shown.claims.size()) {
+      stripe.weight += posted.claims->size() - shown.claims.size();
+      shown.claims = *posted.claims;
     }
     stripe.order.splice(stripe.order.end(), stripe.order, shown.place);
   }

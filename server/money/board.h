@@ -26,7 +26,7 @@ using Claims = absl::flat_hash_map<model::UserId, model::Claim>;
 struct Posted {
   std::shared_ptr<const model::PacketHeader> header;
   model::PacketStatus status;
-  const Claims* claims = nullptr;                         // all that the shard knows
+  const Claims* claims = nullptr;                         // all
   const std::vector<model::Claim>* new_claims = nullptr;  // of them, those of this commit
 };
 
@@ -43,8 +43,8 @@ class Board {
       kOpen = 1,     // submit OpenPacket
       kAlready = 2,  // this user's first amount; nothing to submit
       kWhoIsIt = 3,  // ask Eligibility for `conversation`, then Look again with the answer
-      kUnknown = 4,  // not here, or not all of it: ask Eligibility for the conversation that a read
-                     // of the store gives, and submit OpenPacket; the shard knows
+      kUnknown = 4,  // not here: ask Eligibility for the conversation that a read of the store
+                     // gives, and submit OpenPacket; the shard knows
     };
     Kind kind = Kind::kUnknown;
     model::Opened opened;
@@ -74,12 +74,8 @@ class Board {
   struct Shown {
     std::shared_ptr<const model::PacketHeader> header;
     model::PacketStatus status;
-    Claims claims;
+    Claims claims;  // all: who is not there has none
     std::list<model::PacketId>::iterator place;
-    // Every share taken is in `claims`: then who is not there has none.
-    bool whole() const {
-      return static_cast<int64_t>(claims.size()) == int64_t{header->terms.shares} - status.left;
-    }
   };
   struct Stripe {
     mutable std::mutex mutex;

@@ -80,7 +80,7 @@ model::Reply Packets::GiveBack(shard::UnitOfWork& work, const model::ReturnPacke
   if (model::Closed(packet.status.state)) return Refusal(ReasonOf(packet.status.state));
   if (packet.status.state == PacketState::kCreated && !admin) return Busy(kUnannouncedRetryMs);
   if (packet.header->expires_ms <= work.time_ms() && !admin) return Refusal(Reason::kPacketExpired);
-  if (const auto flaw = FlawOf(*packet.header, packet.status, identity_)) {
+  if (const auto flaw = FlawIn(packet)) {
     Quarantine(work, packet, flaw->text);
     return Refusal(Reason::kQuarantined);
   }
@@ -147,7 +147,7 @@ bool Packets::Expire(shard::UnitOfWork& work, const storage::PacketStore::Expiry
     Quarantine(work, packet, "its expiry key is not its time of expiry");
     return true;
   }
-  if (const auto flaw = FlawOf(*packet.header, packet.status, identity_)) {
+  if (const auto flaw = FlawIn(packet)) {
     Quarantine(work, packet, flaw->text);
     return true;
   }
@@ -203,7 +203,7 @@ model::Reply Packets::MendOne(shard::UnitOfWork& work, const model::MendPacket& 
 
 // Its rows add up now.
 base::Result<void> Packets::LetGo(shard::UnitOfWork& work, LivePacket& packet) {
-  auto claims = live_.AllClaims(packet);
+  auto claims = live_.StoredClaims(packet);
   if (!claims) return std::move(claims).error();
   model::PacketStatus status = packet.status;
   status.quarantined = false;
@@ -229,7 +229,7 @@ base::Result<void> Packets::LetGo(shard::UnitOfWork& work, LivePacket& packet) {
 // Gives back what both views agree is left: the state row's, and the total less the claims. What
 // they do not agree on stays in suspense, and the packet in quarantine.
 base::Result<void> Packets::ReturnRest(shard::UnitOfWork& work, LivePacket& packet) {
-  auto claims = live_.AllClaims(packet);
+  auto claims = live_.StoredClaims(packet);
   if (!claims) return std::move(claims).error();
   model::PacketStatus status = packet.status;
   int64_t derived = packet.header->terms.total_fen;

@@ -1,6 +1,5 @@
 #include "money/live_packets.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace hongyan::money {
@@ -16,41 +15,35 @@ base::Result<LivePacket*> LivePackets::Find(model::PacketId packet) {
   auto read = store_.FindPacket(shard_, packet);
   if (!read) return std::move(read).error();
   if (!read->has_value()) return static_cast<LivePacket*>(nullptr);
+  auto claims = store_.ListClaims(shard_, packet);
+  if (!claims && claims.error().code != base::Code::kDataLoss) return std::move(claims).error();
   MakeRoom();
   auto live = std::make_unique<LivePacket>();
   live->header = std::make_shared<const model::PacketHeader>(std::move((*read)->header));
   live->status = live->committed = (*read)->status;
-  weight_ += kPacketWeight;
+  if (claims) {
+    for (const model::Claim& claim : *claims) live->claims.emplace(claim.user, claim);
+  } else {
+    live->claims_lost = claims.error().text;
+  }
+  weight_ += kPacketWeight + live->claims.size();
   order_.push_back(packet);
   return packets_.emplace(packet, std::move(live)).first->second.get();
 }
 
-base::Result<const model::Claim*> LivePackets::FindClaim(LivePacket& packet, model::UserId user) {
-  using Answer = base::Result<const model::Claim*>;
+base::Result<std::optional<model::Claim>> LivePackets::FindClaim(const LivePacket& packet,
+                                                                 model::UserId user) const {
   if (const auto known = packet.claims.find(user); known != packet.claims.end()) {
-    return Answer(&known->second);
+    return std::optional(known->second);
   }
-  if (packet.whole()) return Answer(nullptr);
-  auto read = store_.FindClaim(shard_, packet.header->id, user);
-  if (!read) return std::move(read).error();
-  if (!read->has_value()) return Answer(nullptr);
-  ++weight_;
-  return Answer(&packet.claims.emplace(user, **read).first->second);
+  if (packet.claims_lost.empty()) return std::optional<model::Claim>();
+  return store_.FindClaim(shard_, packet.header->id, user);
 }
 
-base::Result<std::vector<model::Claim>> LivePackets::AllClaims(LivePacket& packet) {
-  if (!packet.whole()) {
-    auto read = store_.ListClaims(shard_, packet.header->id);
-    if (!read) return std::move(read).error();
-    for (const model::Claim& claim : *read) {
-      if (packet.claims.emplace(claim.user, claim).second) ++weight_;
-    }
-  }
-  std::vector<model::Claim> all;
-  for (const auto& [user, claim] : packet.claims) all.push_back(claim);
-  std::sort(all.begin(), all.end(), [](const model::Claim& a, const model::Claim& b) {
-    return std::pair(a.ordinal, a.user) < std::pair(b.ordinal, b.user);
-  });
+base::Result<std::vector<model::Claim>> LivePackets::StoredClaims(const LivePacket& packet) const {
+  auto all = store_.ListClaims(shard_, packet.header->id);
+  if (!all) return all;
+  all->insert(all->end(), packet.new_claims.begin(), packet.new_claims.end());
   return all;
 }
 
@@ -120,6 +113,7 @@ void LivePackets::Publish(Board& board) {
   posted.reserve(touched_.size());
   for (const model::PacketId id : touched_) {
     LivePacket& packet = *packets_.at(id);
+    if (!packet.claims_lost.empty()) continue;
     posted.push_back({packet.header, packet.status, &packet.claims, &packet.new_claims});
   }
   if (!posted.empty()) board.Post(posted);

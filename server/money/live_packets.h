@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include <absl/container/flat_hash_map.h>
@@ -19,11 +21,10 @@ namespace hongyan::money {
 struct LivePacket {
   std::shared_ptr<const model::PacketHeader> header;
   model::PacketStatus status;
-  Claims claims;  // those known here
-  // They are all: who is not among them has none.
-  bool whole() const {
-    return static_cast<int64_t>(claims.size()) == int64_t{header->terms.shares} - status.left;
-  }
+  Claims claims;  // all: who is not among them has none
+  // But where a claim cannot be read (kDataLoss, why): then each is asked of the store, nothing is
+  // taken any more, and the board is not told.
+  std::string claims_lost;
 
   // What Drop goes back to.
   model::PacketStatus committed;
@@ -35,8 +36,8 @@ struct LivePacket {
 
 // What a shard knows of its packets: a bounded cache of committed ones, and over it the batch. Like
 // shard::WorkingSet, but a packet grows by a claim at a time and is never copied. What it holds is
-// found without the store; a packet that is not held costs one read, and each opener of it one more
-// (which the store's filters answer). Shard thread.
+// found without the store; a packet that is not held is read once with all its claims, so that who
+// has none is known too, here and on the board. Shard thread.
 class LivePackets {
  public:
   // `store` outlives it. `capacity`: what may be held, by weight (see Board).
@@ -44,10 +45,10 @@ class LivePackets {
 
   // nullptr = there is none. The pointer is valid until the next Find, Insert, Publish or Drop.
   base::Result<LivePacket*> Find(model::PacketId packet);
-  // The user's claim or nullptr; valid until the packet changes.
-  base::Result<const model::Claim*> FindClaim(LivePacket& packet, model::UserId user);
-  // Every claim by ordinal, this batch's too.
-  base::Result<std::vector<model::Claim>> AllClaims(LivePacket& packet);
+  base::Result<std::optional<model::Claim>> FindClaim(const LivePacket& packet,
+                                                      model::UserId user) const;
+  // Every claim by ordinal: those the store lists now, whatever is known here, and this batch's.
+  base::Result<std::vector<model::Claim>> StoredClaims(const LivePacket& packet) const;
 
   // Find reads the store again, unless this batch has changed the packet.
   void Reload(model::PacketId packet);

@@ -126,13 +126,23 @@ Outcome Packets::Apply(shard::UnitOfWork& work, const model::VerdictItem& item) 
     return shard::ItemOutcome::Applied();
   }
   if (packet.status.quarantined) return shard::ItemOutcome::Applied();
-  if (const auto flaw = FlawOf(*packet.header, packet.status, identity_)) {
+  if (const auto flaw = FlawIn(packet)) {
     Quarantine(work, packet, flaw->text);
     return shard::ItemOutcome::Applied();
   }
   auto closed = Close(work, packet, PacketState::kRefused, model::ReturnReason::kRefused, {});
   if (!closed) return closed.error();
   return shard::ItemOutcome::Applied();
+}
+
+std::optional<Flaw> Packets::FlawIn(const LivePacket& packet) const {
+  if (!packet.claims_lost.empty()) return Flaw{"claims_lost", 0, packet.claims_lost};
+  if (auto flaw = FlawOf(*packet.header, packet.status, identity_)) return flaw;
+  const int64_t taken = int64_t{packet.header->terms.shares} - packet.status.left;
+  if (static_cast<int64_t>(packet.claims.size()) == taken) return std::nullopt;
+  return Flaw{"claim_missing", 0,
+              "there are " + std::to_string(packet.claims.size()) + " claims and " +
+                  std::to_string(taken) + " shares taken"};
 }
 
 // -- open
@@ -151,11 +161,11 @@ model::Reply Packets::Take(shard::UnitOfWork& work, const model::OpenPacket& ope
   LivePacket& packet = **found;
   auto own = live_.FindClaim(packet, open.user);
   if (!own) return std::move(own).error();
-  auto judged =
-      Judge(*packet.header, packet.status, *own, open.user, &open.eligible, work.time_ms());
+  auto judged = Judge(*packet.header, packet.status, own->has_value() ? &**own : nullptr, open.user,
+                      &open.eligible, work.time_ms());
   if (!judged) return std::move(judged).error();
   if (judged->kind == Judged::Kind::kAlready) return model::ReplyBody(judged->opened);
-  if (const auto flaw = FlawOf(*packet.header, packet.status, identity_)) {
+  if (const auto flaw = FlawIn(packet)) {
     Quarantine(work, packet, flaw->text);
     return Refusal(Reason::kQuarantined);
   }
@@ -213,11 +223,8 @@ void Packets::Finish(shard::UnitOfWork& work, LivePacket& packet, const model::C
   }
   model::UserId best;
   if (header.terms.kind == PacketKind::kLucky) {
-    // Where claims cannot be read nobody is named: a notice is not worth an open.
-    if (auto claims = live_.AllClaims(packet)) {
-      for (const model::Claim& claim : *claims) {
-        if (claim.ordinal == packet.status.best_ordinal) best = claim.user;
-      }
+    for (const auto& [user, claim] : packet.claims) {
+      if (claim.ordinal == packet.status.best_ordinal) best = user;
     }
   }
   Notice(work, header, What::kFinished, best, 0, took_ms);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "money/counters.h"
 #include "money/limits.h"
 #include "money/live_packets.h"
+#include "money/proof.h"
 #include "money/routes.h"
 #include "shard/unit_of_work.h"
 #include "storage/money_store.h"
@@ -87,6 +89,8 @@ class Packets {
   base::Result<shard::ItemOutcome> Reverse(shard::UnitOfWork& work, const model::FundItem& item,
                                            model::ReturnReason reason);
   bool Expire(shard::UnitOfWork& work, const storage::PacketStore::Expiry& expiry);
+  // Of what an open or a close relies on.
+  std::optional<Flaw> FlawIn(const LivePacket& packet) const;
   // The packet's rows do not add up.
   void Quarantine(shard::UnitOfWork& work, LivePacket& packet, const std::string& why);
 

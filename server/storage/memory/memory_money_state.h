@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -34,6 +35,9 @@ struct MemoryMoneyState : MemoryShardState {
   std::map<std::pair<PacketKey, int32_t>, model::UserId> ordinals;  // of the claims
   // The expiry keys; the value says nothing.
   std::map<std::pair<model::ShardId, PacketStore::Expiry>, bool> expiries;
+
+  // By tests: reading this claim is kDataLoss.
+  std::set<std::pair<model::PacketId, model::UserId>> broken_claims;
 };
 
 }  // namespace hongyan::storage

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "model/reason.h"
 #include "storage/memory/memory_money_store.h"
 
 namespace hongyan::storage {
@@ -7,6 +8,11 @@ namespace hongyan::storage {
 namespace {
 
 MemoryMoneyBatch& Staged(Batch& batch) { return static_cast<MemoryMoneyBatch&>(batch); }
+
+base::Error Broken(const char* what) {
+  return model::Refuse(base::Code::kDataLoss, model::Reason::kBroken,
+                       std::string("a broken ") + what + " row");
+}
 
 }  // namespace
 
@@ -41,6 +47,7 @@ base::Result<std::optional<model::Claim>> MemoryPacketStore::FindClaim(model::Sh
                                                                        model::UserId user) const {
   return door_.Look(
       [&](const MemoryMoneyState& state) -> base::Result<std::optional<model::Claim>> {
+        if (state.broken_claims.contains({packet, user})) return Broken("claim");
         const auto found = state.claims.find({{shard, packet}, user});
         if (found == state.claims.end()) return std::optional<model::Claim>();
         return std::optional(found->second);
@@ -54,6 +61,7 @@ base::Result<std::vector<model::Claim>> MemoryPacketStore::ListClaims(
     std::vector<model::Claim> claims;
     for (auto row = state.claims.lower_bound({key, model::UserId(0)});
          row != state.claims.end() && row->first.first == key; ++row) {
+      if (state.broken_claims.contains({packet, row->first.second})) return Broken("claim");
       claims.push_back(row->second);
     }
     std::sort(claims.begin(), claims.end(),

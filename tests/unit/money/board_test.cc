@@ -84,26 +84,40 @@ TEST_CASE(
   CHECK(Look(house, packet, "bert") == Kind::kUnknown);
   CHECK(Look(house, model::PacketId(5), "bert") == Kind::kUnknown);
   CHECK(House::Opened(house.Open(packet, "bert")).amount_fen == opened.amount_fen);
-  // Posted again by the next open, but with claims that the shard has not read: it does not guess.
   CHECK(house.Open(packet, "carl").ok());
   CHECK(Look(house, packet, "carl") == Kind::kAlready);
   CHECK(Look(house, packet, "bert") == Kind::kAlready);
 }
 
-TEST_CASE("a board that has not all claims of a packet says so instead of gone") {
+TEST_CASE("after a restart one open shows the packet again, with every claim, to everybody") {
   House house;
-  const model::PacketId packet = house.Lucky("anna", 1'000, 3);
+  const model::PacketId packet = house.Lucky("anna", 1'000, 4);
   CHECK(house.Open(packet, "bert").ok());
   CHECK(house.Open(packet, "carl").ok());
   house.Restart();
-  auto terms = house.Packet(packet).header;
-  // Only the state of it was posted.
+  CHECK(Look(house, packet, "dora") == Kind::kUnknown);
+  CHECK(house.Open(packet, "dora").ok());
+  CHECK(Look(house, packet, "bert") == Kind::kAlready);
+  CHECK(Look(house, packet, "emil") == Kind::kOpen);
+  CHECK(Look(house, packet, "emil", nullptr) == Kind::kWhoIsIt);
+  CHECK(house.Open(packet, "emil").ok());
+  CHECK(Why(house, packet, "fritz") == Reason::kPacketDone);
+}
+
+TEST_CASE("a board that shows fewer claims than are posted shows them all from then on") {
+  House house;
+  const model::PacketId packet = house.Lucky("anna", 1'000, 3);
+  const model::Packet before = house.Packet(packet);
+  CHECK(house.Open(packet, "bert").ok());
+  house.board.Forget();
   const money::Claims none;
   const std::vector<model::Claim> no_new;
-  house.board.Post({{std::make_shared<const model::PacketHeader>(terms),
-                     house.Packet(packet).status, &none, &no_new}});
-  CHECK(Look(house, packet, "bert") == Kind::kUnknown);
-  CHECK(Look(house, packet, "dora") == Kind::kUnknown);
+  const auto header = std::make_shared<const model::PacketHeader>(before.header);
+  house.board.Post({{header, before.status, &none, &no_new}});
+  CHECK(Look(house, packet, "bert") == Kind::kOpen);
+  CHECK(house.Open(packet, "carl").ok());
+  CHECK(Look(house, packet, "bert") == Kind::kAlready);
+  CHECK(house.board.weight() == money::kPacketWeight + 2);
 }
 
 TEST_CASE("not announced, expired and quarantined are told on the board too") {

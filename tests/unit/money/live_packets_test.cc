@@ -27,11 +27,11 @@ TEST_CASE("what a shard knows of its packets is bounded, and what left memory is
       REQUIRE(*found != nullptr);
       CHECK((*found)->status.left == 4);
       auto bert = live.FindClaim(**found, house.User("bert"));
-      CHECK(*bert != nullptr);
+      CHECK(bert->has_value());
       auto carl = live.FindClaim(**found, house.User("carl"));
-      CHECK(*carl == nullptr);
-      CHECK((*found)->whole());
-      CHECK(live.AllClaims(**found)->size() == 1);
+      CHECK_FALSE(carl->has_value());
+      CHECK((*found)->claims.size() == 1);
+      CHECK(live.StoredClaims(**found)->size() == 1);
       CHECK(live.held() <= 5);
     }
   }

@@ -166,6 +166,46 @@ TEST_CASE("returning a quarantined packet gives back what its rows agree on, and
   CHECK(house.Balance("anna") == 1'000 - taken);  // no second refund
 }
 
+TEST_CASE("the claims decide what is left, whatever the state row says of them") {
+  House house;
+  const model::PacketId packet = house.Lucky("anna", 1'000, 10);
+  const model::PacketStatus fresh = StatusOf(house, packet);
+  const int64_t taken = House::Opened(house.Open(packet, "bert")).amount_fen;
+  // As if nobody had opened it.
+  StatusOf(house, packet) = fresh;
+  house.Restart();
+  CHECK(House::Why(house.Open(packet, "carl")) == Reason::kQuarantined);
+  CHECK(house.Balance("carl") == 0);
+  CHECK(House::Why(house.Mend(packet, How::kRetry)) == Reason::kQuarantined);
+  CHECK(house.Mend(packet, How::kReturn).ok());
+  CHECK(house.Balance("anna") == 1'000 - taken);
+  CHECK(house.Books().sum() == 0);
+}
+
+TEST_CASE("a packet one of whose claims cannot be read pays nobody, and everybody's claim stays") {
+  House house;
+  const model::PacketId packet = house.Lucky("anna", 1'000, 10);
+  const auto bert = House::Opened(house.Open(packet, "bert"));
+  CHECK(house.Open(packet, "carl").ok());
+  house.state->broken_claims.insert({packet, house.User("carl")});
+  house.Restart();
+  CHECK(House::Opened(house.Open(packet, "bert")).amount_fen == bert.amount_fen);
+  CHECK(House::Why(house.Open(packet, "carl")) == Reason::kBroken);
+  CHECK_FALSE(house.Packet(packet).status.quarantined);
+  SUBCASE("an open finds it") {
+    CHECK(House::Why(house.Open(packet, "dora")) == Reason::kQuarantined);
+  }
+  SUBCASE("the sweep finds it") { house.Pass(kLifeMs); }
+  CHECK(house.Packet(packet).status.quarantined);
+  CHECK(House::Opened(house.Open(packet, "bert")).amount_fen == bert.amount_fen);
+  CHECK_FALSE(house.Mend(packet, How::kReturn).ok());
+  CHECK(house.Balance("anna") == 0);
+  house.state->broken_claims.clear();
+  CHECK(house.Mend(packet, How::kReturn).ok());
+  CHECK(house.Balance("anna") + house.Balance("bert") + house.Balance("carl") == 1'000);
+  CHECK(house.Audit().verdict == money::AuditReport::Verdict::kProven);
+}
+
 TEST_CASE("what is not in quarantine is not mended") {
   House house;
   const model::PacketId packet = house.Lucky("anna", 100, 2);
