@@ -117,8 +117,9 @@ mutate sweep-place-after-drop $money/packets.cc 'live_.Drop();
 mutate sweep-sees-new-packets $money/packets.cc \
   'sweep_.next_ms = std::min(sweep_.next_ms, made.header->expires_ms);' ''
 mutate quarantine-to-suspense $money/closing.cc 'status.held_fen = held;' ''
-mutate return-no-more-than-agreed $money/closing.cc 'std::min({status.held_fen, status.left_fen, derived})' \
-  'status.held_fen'
+mutate return-no-more-than-agreed $money/closing.cc 'std::min(status.left_fen, derived)' \
+  'status.left_fen'
+mutate return-while-views-differ $money/closing.cc '|| rest != derived;' ';'
 mutate payload-hash $money/wallets.cc \
   'if ((*outcome)->hash != hash) return Refusal(Reason::kConflict);' ''
 mutate hash-of-greeting $money/wallets.cc 'meaning.append(terms.greeting);' ''

@@ -21,6 +21,20 @@ constexpr size_t kRecordsPerClose = 3;
 constexpr size_t kMostAtOnce = 64;
 constexpr int64_t kUnreadableRetryMs = 1000;
 
+// The claims are right about what was taken: the state row says the same from now on.
+void CountLeft(model::PacketStatus& status, const model::PacketHeader& header,
+               const std::vector<model::Claim>& claims) {
+  status.left = header.terms.shares - static_cast<int32_t>(claims.size());
+  status.best_ordinal = 0;
+  status.best_fen = 0;
+  if (header.terms.kind != PacketKind::kLucky) return;
+  for (const model::Claim& claim : claims) {
+    if (claim.amount_fen <= status.best_fen) continue;
+    status.best_fen = claim.amount_fen;
+    status.best_ordinal = claim.ordinal;
+  }
+}
+
 }  // namespace
 
 // -- close: the only way out of CREATED and OPEN but the last open
@@ -226,8 +240,8 @@ base::Result<void> Packets::LetGo(shard::UnitOfWork& work, LivePacket& packet) {
   return {};
 }
 
-// Gives back what both views agree is left: the state row's, and the total less the claims. What
-// they do not agree on stays in suspense, and the packet in quarantine.
+// Gives back what both views agree is left: the state row's, and the total less the claims. While
+// they do not agree the packet stays in quarantine, and what is not explained where it is.
 base::Result<void> Packets::ReturnRest(shard::UnitOfWork& work, LivePacket& packet) {
   auto claims = live_.StoredClaims(packet);
   if (!claims) return std::move(claims).error();
@@ -237,23 +251,28 @@ base::Result<void> Packets::ReturnRest(shard::UnitOfWork& work, LivePacket& pack
   for (const model::Claim& claim : *claims) {
     if (__builtin_sub_overflow(derived, claim.amount_fen, &derived)) derived = 0;
   }
-  const int64_t rest = std::min({status.held_fen, status.left_fen, derived});
+  // The books may have refused to take it to suspense: then it is still in escrow.
+  const bool held = status.held_fen > 0;
+  int64_t rest = std::min(status.left_fen, derived);
+  if (held) rest = std::min(rest, status.held_fen);
   if (rest <= 0 || model::Closed(status.state)) {
     return base::Error(base::Code::kFailedPrecondition,
                        "there is nothing in this packet that surely belongs to its sender");
   }
-  if (auto posted = books_.Post(work, Account::kSuspense, Account::kTransitOut, rest); !posted) {
-    return posted;
-  }
+  const Account from = held ? Account::kSuspense : Account::kEscrow;
+  if (auto posted = books_.Post(work, from, Account::kTransitOut, rest); !posted) return posted;
+  const bool announced = status.state == PacketState::kOpen;
   status.state = PacketState::kReturned;
   status.refund_fen += rest;
   status.left_fen = 0;
   status.closed_ms = work.time_ms();
-  status.held_fen -= rest;
-  status.quarantined = status.held_fen > 0;
+  if (held) status.held_fen -= rest;
+  status.quarantined = status.held_fen > 0 || rest != derived;
+  if (!status.quarantined) CountLeft(status, *packet.header, *claims);
   live_.PutStatus(work, packet, status);
   ++tally_.refunds;
   Refund(work, *packet.header, rest, ReturnReason::kByAdmin);
+  if (!announced) return {};
   Notice(work, *packet.header, model::PacketNoticeItem::What::kRefunded, {}, rest, 0);
   return {};
 }

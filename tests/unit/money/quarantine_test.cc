@@ -158,12 +158,65 @@ TEST_CASE("returning a quarantined packet gives back what its rows agree on, and
     CHECK(house.Balance("anna") == 1'000 - taken);
     CHECK_FALSE(house.Packet(packet).status.quarantined);
     CHECK(house.Books().suspense_fen == 0);
+    CHECK(house.Audit().verdict == money::AuditReport::Verdict::kProven);
   }
   CHECK(house.Packet(packet).status.state == PacketState::kReturned);
   CHECK(house.returned.back().reason == model::ReturnReason::kByAdmin);
   CHECK(house.Books().sum() == 0);
   house.Pass(kLifeMs);
   CHECK(house.Balance("anna") == 1'000 - taken);  // no second refund
+}
+
+TEST_CASE("a packet stays in quarantine while its two views disagree, whichever says more") {
+  House house;
+  CHECK(house.Deposit("anna", 1'000).ok());
+  const auto packet =
+      House::Packet(house.Send(house.Terms(model::PacketKind::kEqual, "anna", 1'000, 10)));
+  CHECK(house.Open(packet, "bert").ok());
+  StatusOf(house, packet).left_fen = 880;  // the claims leave 900
+  house.Restart();
+  CHECK(House::Why(house.Open(packet, "carl")) == Reason::kQuarantined);
+  CHECK(house.Mend(packet, How::kReturn).ok());
+  CHECK(house.Balance("anna") == 880);
+  CHECK(house.Packet(packet).status.quarantined);  // 20 fen of escrow are not explained
+  CHECK(house.reader().Quarantined(house.PacketShard(packet), 10)->size() == 1);
+  CHECK(house.Books().escrow_fen == 20);
+  CHECK_FALSE(house.Mend(packet, How::kReturn).ok());
+  CHECK_FALSE(house.Mend(packet, How::kRetry).ok());
+  CHECK(house.Books().sum() == 0);
+}
+
+TEST_CASE("a packet that suspense had no room for is returned out of escrow") {
+  House house;
+  const model::PacketId packet = house.Lucky("anna", 1'000, 10);
+  const int64_t taken = House::Opened(house.Open(packet, "bert")).amount_fen;
+  StatusOf(house, packet).left = 3;
+  model::Books& books = house.state->books.at(house.PacketShard(packet));
+  books.suspense_fen = INT64_MAX;
+  house.Restart();
+  CHECK(House::Why(house.Open(packet, "carl")) == Reason::kQuarantined);
+  CHECK(house.Packet(packet).status.quarantined);
+  CHECK(house.Packet(packet).status.held_fen == 0);
+  books.suspense_fen = 0;
+  house.Restart();
+  CHECK(house.Mend(packet, How::kReturn).ok());
+  CHECK(house.Balance("anna") == 1'000 - taken);
+  CHECK_FALSE(house.Packet(packet).status.quarantined);
+  CHECK(house.Audit().verdict == money::AuditReport::Verdict::kProven);
+}
+
+TEST_CASE("a quarantined packet that nobody was told of is returned without a notice") {
+  House house;
+  house.conversation = House::Conversation::kSilent;
+  const model::PacketId packet = house.Lucky("anna", 100, 2);
+  StatusOf(house, packet).left = 1;
+  house.Restart();
+  house.Verdict(packet, false);
+  house.Run();
+  CHECK(house.Mend(packet, How::kReturn).ok());
+  CHECK(house.Balance("anna") == 100);
+  CHECK(house.notices.empty());
+  CHECK(house.returned.back().reason == model::ReturnReason::kByAdmin);
 }
 
 TEST_CASE("the claims decide what is left, whatever the state row says of them") {
