@@ -150,6 +150,7 @@ mutate claims-with-the-packet $money/live_packets.cc 'live->claims.emplace(claim
 mutate claims-counted $money/packets.cc 'if (static_cast<int64_t>(packet.claims.size()) == taken)' 'if (true)'
 mutate board-has-all-claims $money/board.cc 'if (posted.claims->size() > shown.claims.size())' 'if (false)'
 mutate board-in-flight $money/board.cc 'if (in_flight >= shown.status.left + kSlack)' 'if (false)'
+mutate announced-when-let-go $money/closing.cc 'Announce(work, *packet.header);' ''
 mutate best-luck-earliest $money/packets.cc 'claim.amount_fen > status.best_fen' \
   'claim.amount_fen >= status.best_fen'
 mutate refusals-of-a-lost-batch server/shard/executor.cc \

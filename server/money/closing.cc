@@ -237,6 +237,8 @@ base::Result<void> Packets::LetGo(shard::UnitOfWork& work, LivePacket& packet) {
   if (!model::Closed(status.state) && packet.header->expires_ms <= work.time_ms()) {
     return Close(work, packet, PacketState::kExpired, ReturnReason::kExpired, {});
   }
+  // A refusal may have come meanwhile, and was not heard: the conversation is asked once more.
+  if (status.state == PacketState::kCreated) Announce(work, *packet.header);
   return {};
 }
 

@@ -94,8 +94,12 @@ Outcome Packets::Apply(shard::UnitOfWork& work, const shard::ItemPlace& place,
   sweep_.next_ms = std::min(sweep_.next_ms, made.header->expires_ms);
   tally_.first_expiry_ms = std::min(tally_.first_expiry_ms, made.header->expires_ms);
   ++tally_.packets;
-  work.Emit(routes_.ConversationOf(terms.conversation), model::AnnounceItem{*made.header}, 1);
+  Announce(work, *made.header);
   return shard::ItemOutcome::Applied();
+}
+
+void Packets::Announce(shard::UnitOfWork& work, const model::PacketHeader& header) {
+  work.Emit(routes_.ConversationOf(header.terms.conversation), model::AnnounceItem{header}, 1);
 }
 
 Outcome Packets::Reverse(shard::UnitOfWork& work, const model::FundItem& item,

@@ -81,6 +81,8 @@ class Packets {
   // REQUIRES CREATED or OPEN, and rows that add up. An Error has changed nothing.
   base::Result<void> Close(shard::UnitOfWork& work, LivePacket& packet, model::PacketState state,
                            model::ReturnReason reason, model::UserId by);
+  // Commit 3, in the conversation: it takes a packet's message once, and says so each time.
+  void Announce(shard::UnitOfWork& work, const model::PacketHeader& header);
   void Refund(shard::UnitOfWork& work, const model::PacketHeader& header, int64_t fen,
               model::ReturnReason reason);
   void Notice(shard::UnitOfWork& work, const model::PacketHeader& header,

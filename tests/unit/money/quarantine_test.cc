@@ -268,6 +268,32 @@ TEST_CASE("what is not in quarantine is not mended") {
   }
 }
 
+TEST_CASE("a packet let go before it was announced is announced again, so a refusal is not lost") {
+  House house;
+  house.conversation = House::Conversation::kSilent;
+  const model::PacketId packet = house.Lucky("anna", 100, 2);
+  StatusOf(house, packet).left = 1;
+  house.Restart();
+  house.Verdict(packet, false);  // finds the flaw instead of closing it, and does not come again
+  house.Run();
+  CHECK(house.Packet(packet).status.quarantined);
+  house.Verdict(packet, false);  // nor does this one
+  house.Run();
+  StatusOf(house, packet).left = 2;
+  SUBCASE("refused again") {
+    house.conversation = House::Conversation::kRefuses;
+    CHECK(house.Mend(packet, How::kRetry).ok());
+    CHECK(house.Packet(packet).status.state == PacketState::kRefused);
+    CHECK(house.Balance("anna") == 100);
+  }
+  SUBCASE("taken now") {
+    house.conversation = House::Conversation::kTakes;
+    CHECK(house.Mend(packet, How::kRetry).ok());
+    CHECK(house.Open(packet, "bert").ok());
+  }
+  CHECK(house.Audit().verdict == money::AuditReport::Verdict::kProven);
+}
+
 TEST_CASE("an announced packet in quarantine is open when it is let go") {
   House house;
   house.conversation = House::Conversation::kSilent;
