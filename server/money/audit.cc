@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "money/books.h"
 #include "money/calendar.h"
 #include "money/proof.h"
 #include "money/ties.h"
@@ -370,6 +371,9 @@ class Auditor {
     if (!books) return Unread("books of " + Shard(shard), books.error());
     if (books->sum() != 0) {
       Find("books_sum", Shard(shard), "its accounts add up to " + Fen(books->sum()));
+    }
+    if (!IdsCanBe(*books)) {
+      Find("books_ids", Shard(shard), "day or counter of the ids it gave out cannot be");
     }
     CheckAccount(shard, "wallets", books->wallets_fen, sums.wallets);
     CheckAccount(shard, "escrow", books->escrow_fen, sums.escrow);

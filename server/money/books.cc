@@ -36,7 +36,18 @@ bool Add(model::Books& books, Account account, int64_t fen) {
   return !__builtin_add_overflow(*sum, change, sum);
 }
 
+base::Error BrokenIds() {
+  return model::Refuse(base::Code::kDataLoss, model::Reason::kBroken,
+                       "the books of this shard say that ids were given out which cannot be: see "
+                       "`hongyan-admin money audit`");
+}
+
 }  // namespace
+
+bool IdsCanBe(const model::Books& books) {
+  return books.id_day >= 0 && books.id_day <= kLastDay && books.id_counter >= 0 &&
+         books.id_counter <= kMaxPacketsPerDay;
+}
 
 BooksOfShard::BooksOfShard(model::ShardId shard, storage::LedgerStore& store, int64_t generation)
     : shard_(shard), store_(store), generation_(generation) {}
@@ -71,8 +82,10 @@ base::Result<PacketIdParts> BooksOfShard::NextId(const shard::UnitOfWork& work) 
   auto read = Read();
   if (!read) return read.error();
   PacketIdParts parts;
+  if (!IdsCanBe(now_)) return BrokenIds();
   parts.allocator = shard_ - model::kFirstMoneyShard;
   parts.day = std::max(now_.id_day, DayOf(work.time_ms()));
+  if (parts.day < kFirstDay || parts.day > kLastDay) return BrokenIds();
   parts.counter = parts.day > now_.id_day ? 0 : now_.id_counter;
   if (generation_ > now_.generation) {
     parts.counter = (parts.counter / kGenerationStep + 1) * kGenerationStep;

@@ -14,6 +14,9 @@ namespace hongyan::money {
 // Sides of a posting.
 enum class Account : uint8_t { kWallets, kEscrow, kSuspense, kWorld, kTransitOut, kTransitIn };
 
+// Whether ids up to this day and counter can have been given out at all. Any thread.
+bool IdsCanBe(const model::Books& books);
+
 // The books of one shard: every movement of money is one posting here and one business row
 // elsewhere, in the same commit, so that the accounts add up to zero after each batch (MONEY
 // section 5). Also gives out packet ids, because their counter is kept in the same row. Shard
@@ -28,7 +31,8 @@ class BooksOfShard {
   base::Result<void> Post(shard::UnitOfWork& work, Account from, Account to, int64_t fen);
 
   // The next place of this shard's packets: day and counter; cell and table are the caller's. BUSY
-  // where the day has no more. Changes nothing: TakeId gives it out, with the commit.
+  // where the day has no more, kBroken where the books' own day or counter is none. Changes
+  // nothing: TakeId gives it out, with the commit.
   base::Result<PacketIdParts> NextId(const shard::UnitOfWork& work);
   void TakeId(shard::UnitOfWork& work, const PacketIdParts& parts);
 

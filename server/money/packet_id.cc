@@ -11,9 +11,6 @@ constexpr int64_t kCounter = kCell * 100;
 constexpr int64_t kAllocator = kCounter * kMaxPacketsPerDay;
 constexpr int64_t kDay = kAllocator * model::kMaxMoneyShards;
 
-constexpr int32_t kFirstDay = 10'000;  // so that every id has 19 digits
-constexpr int32_t kLastDay = 92'232;   // the last whose every id is an int64
-
 }  // namespace
 
 model::PacketId MakePacketId(const PacketIdParts& parts) {

@@ -10,7 +10,7 @@ namespace hongyan::money {
 // A packet id read as 19 decimal digits: DDDDD aaa cccccccc xxy (MONEY section 1). Routing, table
 // and day slot are pure functions of it. Values; any thread.
 struct PacketIdParts {
-  int32_t day = 0;  // epoch day, 10000..92232
+  int32_t day = 0;  // epoch day, kFirstDay..kLastDay
   int32_t allocator =
       0;  // money shard of the sender's wallet, 0..999 (its number less kFirstMoneyShard)
   int64_t counter = 0;  // of that shard and day, 0..99,999,999
@@ -21,6 +21,8 @@ struct PacketIdParts {
 
 constexpr int64_t kMaxPacketsPerDay = 100'000'000;  // of one allocating shard; then BUSY
 constexpr int kDaySlots = 32;
+constexpr int32_t kFirstDay = 10'000;  // so that every id has 19 digits
+constexpr int32_t kLastDay = 92'232;   // the last whose every id is an int64
 
 // REQUIRES every part in its range.
 model::PacketId MakePacketId(const PacketIdParts& parts);
