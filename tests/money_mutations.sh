@@ -151,6 +151,8 @@ mutate claims-counted $money/packets.cc 'if (static_cast<int64_t>(packet.claims.
 mutate board-has-all-claims $money/board.cc 'if (posted.claims->size() > shown.claims.size())' 'if (false)'
 mutate board-in-flight $money/board.cc 'if (in_flight >= shown.status.left + kSlack)' 'if (false)'
 mutate announced-when-let-go $money/closing.cc 'Announce(work, *packet.header);' ''
+mutate unreadable-tried-again $money/closing.cc \
+  'sweep_.again_ms = std::min(sweep_.again_ms, work.time_ms() + kBrokenRetryMs);' ''
 mutate best-luck-earliest $money/packets.cc 'claim.amount_fen > status.best_fen' \
   'claim.amount_fen >= status.best_fen'
 mutate refusals-of-a-lost-batch server/shard/executor.cc \

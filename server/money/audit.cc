@@ -192,13 +192,26 @@ class Auditor {
     model::PacketId after;
     for (;;) {
       auto packets = snapshot_->packets().ListPackets(shard, after, kPage);
-      if (!packets) return Unread("packets of " + Shard(shard), packets.error());
+      if (!packets) {
+        Unread("packets of " + Shard(shard), packets.error());
+        return NameBroken(shard);
+      }
       for (const model::Packet& packet : *packets) {
         ReadPacket(shard, packet, sums);
         if (!closer_ && ++report_.packets % kProgressEvery == 0) Progress();
       }
       if (packets->size() < kPage) return;
       after = packets->back().header.id;
+    }
+  }
+
+  // A page that cannot be read does not say which packet it is.
+  void NameBroken(ShardId shard) {
+    auto listed = snapshot_->packets().ListQuarantined(shard, AuditReport::kMaxFindings);
+    if (!listed) return Unread("quarantine of " + Shard(shard), listed.error());
+    for (const model::PacketId id : *listed) {
+      auto found = snapshot_->packets().FindPacket(shard, id);
+      if (!found) Find("packet_unreadable", PacketName(id), found.error().text);
     }
   }
 

@@ -20,6 +20,7 @@ using model::ReturnReason;
 constexpr size_t kRecordsPerClose = 3;
 constexpr size_t kMostAtOnce = 64;
 constexpr int64_t kUnreadableRetryMs = 1000;
+constexpr int64_t kBrokenRetryMs = 60'000;
 
 // The claims are right about what was taken: the state row says the same from now on.
 void CountLeft(model::PacketStatus& status, const model::PacketHeader& header,
@@ -108,9 +109,11 @@ model::Reply Packets::GiveBack(shard::UnitOfWork& work, const model::ReturnPacke
 // -- expiry
 
 // In the order of expiry, from where the last sweep ended. What cannot be closed does not hold up
-// what follows it: broken rows are quarantined, and passed by from then on.
+// what follows it: broken rows are quarantined, and passed by from then on; what cannot be read
+// even for that is passed by too (Quarantined lists it), and tried again each minute.
 void Packets::Sweep(shard::UnitOfWork& work, size_t max_records) {
   const int64_t now_ms = work.time_ms();
+  if (sweep_.again_ms <= now_ms) sweep_ = {};
   size_t closes = std::max<size_t>(1, max_records / kRecordsPerClose);
   while (closes > 0) {
     const size_t asked = std::min(closes, kMostAtOnce);
@@ -137,7 +140,7 @@ void Packets::Sweep(shard::UnitOfWork& work, size_t max_records) {
           next->empty() ? std::numeric_limits<int64_t>::max() : next->front().expires_ms;
     }
     // Those of this batch are not in the store yet.
-    sweep_.next_ms = std::min(sweep_.next_ms, tally_.first_expiry_ms);
+    sweep_.next_ms = std::min({sweep_.next_ms, sweep_.again_ms, tally_.first_expiry_ms});
     return;
   }
   sweep_.next_ms = now_ms;  // there may be more
@@ -149,7 +152,9 @@ bool Packets::Expire(shard::UnitOfWork& work, const storage::PacketStore::Expiry
   if (!found) {
     LOG_ERROR("expired_packet_unreadable shard={} packet={} error=\"{}\"", shard_,
               expiry.packet.value, found.error().text);
-    return found.error().code != base::Code::kUnavailable;
+    if (found.error().code == base::Code::kUnavailable) return false;
+    sweep_.again_ms = std::min(sweep_.again_ms, work.time_ms() + kBrokenRetryMs);
+    return true;
   }
   if (*found == nullptr) {
     LOG_ERROR("expiry_without_packet shard={} packet={}", shard_, expiry.packet.value);
@@ -205,7 +210,16 @@ model::Reply Packets::MendOne(shard::UnitOfWork& work, const model::MendPacket& 
   if (*found == nullptr) return Refusal(Reason::kNoSuchPacket);
   LivePacket& packet = **found;
   if (!packet.status.quarantined) {
-    return base::Error(base::Code::kFailedPrecondition, "this packet is not in quarantine");
+    // The sweep passed it by when it could not be read.
+    const bool overdue = mend.how == model::MendPacket::How::kRetry &&
+                         !model::Closed(packet.status.state) &&
+                         packet.header->expires_ms <= work.time_ms();
+    if (!overdue) {
+      return base::Error(base::Code::kFailedPrecondition, "this packet is not in quarantine");
+    }
+    if (!Expire(work, {packet.header->expires_ms, mend.packet})) return Refusal(Reason::kBroken);
+    if (packet.status.quarantined) return Refusal(Reason::kQuarantined);
+    return model::ReplyBody(model::Done{});
   }
   auto mended =
       mend.how == model::MendPacket::How::kReturn ? ReturnRest(work, packet) : LetGo(work, packet);

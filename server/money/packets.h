@@ -58,6 +58,8 @@ class Packets {
   struct SweepPlace {
     storage::PacketStore::Expiry after;
     int64_t next_ms = 0;  // nothing is due before; 0 = not known yet
+    // From the first key again: for those that could not be read.
+    int64_t again_ms = std::numeric_limits<int64_t>::max();
   };
   struct Tally {
     int64_t packets = 0;

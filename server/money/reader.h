@@ -43,6 +43,7 @@ class Reader {
   // The same for the administrator: no rights asked.
   base::Result<Detail> Show(model::PacketId packet, int32_t after_ordinal, size_t limit) const;
 
+  // Also those that cannot be read at all: Find says so.
   base::Result<std::vector<model::PacketId>> Quarantined(model::ShardId shard, size_t limit) const;
 
   // -- sends

@@ -52,6 +52,8 @@ class PacketStore {
   virtual base::Result<std::vector<model::Packet>> ListPackets(model::ShardId shard,
                                                                model::PacketId after,
                                                                size_t limit) const = 0;
+  // Those in quarantine, and those whose own rows cannot be read: an administrator must look at
+  // either.
   virtual base::Result<std::vector<model::PacketId>> ListQuarantined(model::ShardId shard,
                                                                      size_t limit) const = 0;
 };

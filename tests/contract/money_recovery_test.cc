@@ -6,6 +6,8 @@
 #include <string>
 
 #include "money_adapters.h"
+#include "storage/rocksdb/keys.h"
+#include "storage/rocksdb/rocksdb_batch.h"
 #include "storage/rocksdb/rocksdb_message_store.h"
 #include "tests/doctest_last.h"
 
@@ -290,6 +292,34 @@ TEST_CASE("an open and its credit write four records, and a batch six and two pe
   CHECK(after.records - before.records <= 3 * kOpens + 6 + 2);
   CHECK(after.syncs - before.syncs == 1);
   CHECK((after.bytes - before.bytes) / kOpens <= 300);
+}
+
+TEST_CASE("packets whose rows cannot be read are listed with those in quarantine") {
+  RocksdbMoneyAdapter adapter;
+  MoneyStore& store = adapter.store();
+  std::vector<model::PacketId> ids;
+  CommitMoney(store, [&](Batch& batch) {
+    for (int64_t number = 0; number < 6; ++number) {
+      model::Packet packet;
+      packet.header.id = model::PacketId((20'717 + number) * 100'000'000'000'000 + number);
+      packet.status.state = model::PacketState::kOpen;
+      packet.status.quarantined = number == 4;
+      store.packets().InsertPacket(batch, kShard, packet);
+      ids.push_back(packet.header.id);
+    }
+  });
+  CommitMoney(store, [&](Batch& batch) {
+    auto& rows = static_cast<RocksdbBatch&>(batch);
+    rows.Replace(Table::kPackets, PacketKey(kShard, ids[1]), "\xff");
+    rows.Replace(Table::kStatuses, PacketKey(kShard, ids[2]), "\xff");
+    rows.Delete(Table::kStatuses, PacketKey(kShard, ids[5]));
+  });
+  const std::vector<model::PacketId> listed{ids[1], ids[2], ids[4], ids[5]};
+  CHECK(*store.packets().ListQuarantined(kShard, 10) == listed);
+  CHECK(store.packets().ListQuarantined(kShard, 2)->size() == 2);
+  for (const model::PacketId id : {ids[1], ids[2], ids[5]}) {
+    CHECK(store.packets().FindPacket(kShard, id).error().code == base::Code::kDataLoss);
+  }
 }
 
 }  // namespace hongyan::storage

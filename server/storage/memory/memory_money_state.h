@@ -36,7 +36,8 @@ struct MemoryMoneyState : MemoryShardState {
   // The expiry keys; the value says nothing.
   std::map<std::pair<model::ShardId, PacketStore::Expiry>, bool> expiries;
 
-  // By tests: reading this claim is kDataLoss.
+  // By tests: reading these is kDataLoss.
+  std::set<model::PacketId> broken_packets;
   std::set<std::pair<model::PacketId, model::UserId>> broken_claims;
 };
 

@@ -20,6 +20,7 @@ base::Result<std::optional<model::Packet>> MemoryPacketStore::FindPacket(
     model::ShardId shard, model::PacketId packet) const {
   return door_.Look(
       [&](const MemoryMoneyState& state) -> base::Result<std::optional<model::Packet>> {
+        if (state.broken_packets.contains(packet)) return Broken("packet");
         const auto header = state.headers.find({shard, packet});
         if (header == state.headers.end()) return std::optional<model::Packet>();
         return std::optional(model::Packet{header->second, state.statuses.at({shard, packet})});
@@ -92,6 +93,7 @@ base::Result<std::vector<model::Packet>> MemoryPacketStore::ListPackets(model::S
     std::vector<model::Packet> packets;
     for (auto row = state.headers.upper_bound({shard, after});
          row != state.headers.end() && row->first.first == shard && packets.size() < limit; ++row) {
+      if (state.broken_packets.contains(row->first.second)) return Broken("packet");
       packets.push_back({row->second, state.statuses.at(row->first)});
     }
     return packets;
@@ -106,7 +108,8 @@ base::Result<std::vector<model::PacketId>> MemoryPacketStore::ListQuarantined(mo
         for (auto row = state.statuses.lower_bound({shard, model::PacketId(0)});
              row != state.statuses.end() && row->first.first == shard && packets.size() < limit;
              ++row) {
-          if (row->second.quarantined) packets.push_back(row->first.second);
+          const model::PacketId id = row->first.second;
+          if (row->second.quarantined || state.broken_packets.contains(id)) packets.push_back(id);
         }
         return packets;
       });

@@ -169,19 +169,38 @@ base::Result<std::vector<model::Packet>> RocksdbPacketStore::ListPackets(model::
   return packets;
 }
 
-// Walks over every status of the shard: for the administrator.
+// Walks over every header and status of the shard, side by side: for the administrator.
 base::Result<std::vector<model::PacketId>> RocksdbPacketStore::ListQuarantined(model::ShardId shard,
                                                                                size_t limit) const {
-  auto scan =
-      Scan::From(view_, Table::kStatuses, Key().Be16(shard), AfterSlot(shard, kDaySlots - 1));
-  if (!scan) return scan.error();
+  const Key first = Key().Be16(shard);
+  const Key end = AfterSlot(shard, kDaySlots - 1);
+  auto headers = Scan::From(view_, Table::kPackets, first, end);
+  if (!headers) return headers.error();
+  auto statuses = Scan::From(view_, Table::kStatuses, first, end);
+  if (!statuses) return statuses.error();
+  headers->ToFirst();
+  statuses->ToFirst();
   std::vector<model::PacketId> packets;
-  for (scan->ToFirst(); scan->at_row() && packets.size() < limit; scan->Next()) {
+  while (packets.size() < limit && (headers->at_row() || statuses->at_row())) {
+    const int order = !headers->at_row()    ? 1
+                      : !statuses->at_row() ? -1
+                                            : headers->key().compare(statuses->key());
+    const model::PacketId id(LastId(order <= 0 ? headers->key() : statuses->key()));
+    model::PacketHeader header;
     model::PacketStatus status;
-    if (!DecodeStatus(scan->value(), &status)) return BrokenRow("packet status", scan->key());
-    if (status.quarantined) packets.emplace_back(LastId(scan->key()));
+    if (order == 0 && DecodePacket(headers->value(), &header) &&
+        DecodeStatus(statuses->value(), &status)) {
+      if (status.quarantined) packets.push_back(id);
+    } else if (auto found = FindPacket(shard, id); !found) {
+      // Looked at again: the two scans began one after the other.
+      if (found.error().code != base::Code::kDataLoss) return found.error();
+      packets.push_back(id);
+    }
+    if (order <= 0) headers->Next();
+    if (order >= 0) statuses->Next();
   }
-  if (!scan->at_row()) {
+  for (const Scan* scan : {&*headers, &*statuses}) {
+    if (scan->at_row()) continue;
     if (auto ended = scan->status(); !ended) return ended.error();
   }
   std::sort(packets.begin(), packets.end());

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <functional>
 #include <string>
 #include <vector>
@@ -256,6 +257,38 @@ TEST_CASE("a packet one of whose claims cannot be read pays nobody, and everybod
   house.state->broken_claims.clear();
   CHECK(house.Mend(packet, How::kReturn).ok());
   CHECK(house.Balance("anna") + house.Balance("bert") + house.Balance("carl") == 1'000);
+  CHECK(house.Audit().verdict == money::AuditReport::Verdict::kProven);
+}
+
+TEST_CASE("an expired packet that cannot be read is listed, named by the audit and tried again") {
+  House house;
+  const model::PacketId packet = house.Lucky("anna", 1'000, 10);
+  const model::PacketId sound = house.Lucky("bert", 1'000, 10);
+  CHECK(house.Open(packet, "carl").ok());
+  house.state->broken_packets.insert(packet);
+  house.Restart();
+  CHECK(House::Why(house.Open(packet, "dora")) == Reason::kBroken);
+  house.Pass(kLifeMs);
+  CHECK(house.Packet(sound).status.state == PacketState::kExpired);
+  CHECK(*house.reader().Quarantined(house.PacketShard(packet), 10) ==
+        std::vector<model::PacketId>{packet});
+  const auto report = house.Audit();
+  CHECK(report.verdict != money::AuditReport::Verdict::kProven);
+  CHECK(std::any_of(report.findings.begin(), report.findings.end(), [&](const auto& finding) {
+    return finding.what == "packet_unreadable" &&
+           finding.where == "packet=" + std::to_string(packet.value);
+  }));
+  CHECK(House::Why(house.Mend(packet, How::kRetry)) == Reason::kBroken);
+  CHECK_FALSE(house.logic(house.PacketShard(packet)).Due(house.clock.WallMs()));  // no spinning
+  house.state->broken_packets.clear();
+  SUBCASE("by the administrator") {
+    CHECK_FALSE(house.Mend(packet, How::kReturn).ok());
+    CHECK(house.Mend(packet, How::kRetry).ok());
+    CHECK_FALSE(house.Mend(packet, How::kRetry).ok());
+  }
+  SUBCASE("by itself, after a minute") { house.Pass(60'000); }
+  CHECK(house.Packet(packet).status.state == PacketState::kExpired);
+  CHECK(house.Balance("anna") + house.Balance("carl") == 1'000);
   CHECK(house.Audit().verdict == money::AuditReport::Verdict::kProven);
 }
 
