@@ -1,5 +1,6 @@
 #include "money_shard.h"
 
+#include <algorithm>
 #include <type_traits>
 
 #include "base/check.h"
@@ -15,15 +16,20 @@ struct Overloaded : Cases... {
 
 using Outcome = base::Result<shard::ItemOutcome>;
 
+size_t PartOf(size_t all, const storage::StoreIdentity& identity) {
+  return std::max<size_t>(1, all / static_cast<size_t>(std::max(1, identity.shards)));
+}
+
 }  // namespace
 
 MoneyShard::MoneyShard(model::ShardId shard, storage::MoneyStore& store,
                        const money::Routes& routes, money::Board& board, money::Counters& counters,
-                       money::Limits limits)
+                       money::Limits limits, Held held)
     : books_(shard, store.ledger(), store.identity().generation),
-      wallets_(shard, store.ledger(), books_, routes, counters, limits),
+      wallets_(shard, store.ledger(), books_, routes, counters, limits,
+               PartOf(held.wallets, store.identity())),
       packets_(shard, store.packets(), store.money_identity(), books_, routes, board, counters,
-               limits) {}
+               limits, PartOf(held.packets, store.identity())) {}
 
 void MoneyShard::Apply(shard::UnitOfWork& work, const model::Command& command) {
   const model::ReplyTo& to = command.reply_to;

@@ -20,9 +20,18 @@ namespace hongyan {
 // per shard. Shard thread.
 class MoneyShard final : public shard::Logic {
  public:
+  // What is kept in memory by all shards of a store together: each has an even part of it.
+  struct Held {
+    size_t wallets = 500'000;
+    size_t packets = 2'000'000;  // by weight (see money::Board)
+  };
+
   // All outlive it. `shard` is the one it is the logic of.
   MoneyShard(model::ShardId shard, storage::MoneyStore& store, const money::Routes& routes,
-             money::Board& board, money::Counters& counters, money::Limits limits);
+             money::Board& board, money::Counters& counters, money::Limits limits, Held held);
+  MoneyShard(model::ShardId shard, storage::MoneyStore& store, const money::Routes& routes,
+             money::Board& board, money::Counters& counters, money::Limits limits)
+      : MoneyShard(shard, store, routes, board, counters, limits, Held()) {}
 
   void Apply(shard::UnitOfWork& work, const model::Command& command) override;
   base::Result<shard::ItemOutcome> ApplyItem(shard::UnitOfWork& work, const shard::ItemPlace& place,

@@ -16,8 +16,6 @@ using model::PacketState;
 using model::Reason;
 using Outcome = base::Result<shard::ItemOutcome>;
 
-constexpr size_t kHeld = 2'000'000;  // by weight: what is known without the store
-
 // The same send: whoever sent it, under the same name, meaning the same.
 bool SameSend(const model::PacketTerms& a, const model::PacketTerms& b) {
   return a.kind == b.kind && a.conversation == b.conversation && a.sender == b.sender &&
@@ -35,7 +33,7 @@ base::Error BrokenItem() {
 
 Packets::Packets(model::ShardId shard, storage::PacketStore& store,
                  const storage::MoneyIdentity& identity, BooksOfShard& books, const Routes& routes,
-                 Board& board, Counters& counters, Limits limits)
+                 Board& board, Counters& counters, Limits limits, size_t held)
     : shard_(shard),
       store_(store),
       identity_(identity),
@@ -44,7 +42,7 @@ Packets::Packets(model::ShardId shard, storage::PacketStore& store,
       board_(board),
       counters_(counters),
       limits_(limits),
-      live_(shard, store, kHeld) {}
+      live_(shard, store, held) {}
 
 // -- create
 

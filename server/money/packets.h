@@ -28,10 +28,10 @@ namespace hongyan::money {
 // commit.
 class Packets {
  public:
-  // All outlive it.
+  // All outlive it. `held`: what is known without the store, by weight (see Board).
   Packets(model::ShardId shard, storage::PacketStore& store, const storage::MoneyIdentity& identity,
           BooksOfShard& books, const Routes& routes, Board& board, Counters& counters,
-          Limits limits);
+          Limits limits, size_t held);
 
   void Open(shard::UnitOfWork& work, const model::ReplyTo& to, const model::OpenPacket& open);
   void Return(shard::UnitOfWork& work, const model::ReplyTo& to,

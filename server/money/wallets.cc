@@ -13,7 +13,6 @@ namespace {
 using model::Reason;
 using Outcome = base::Result<shard::ItemOutcome>;
 
-constexpr size_t kWallets = 500'000;
 constexpr int64_t kMaxRequestAgeMs = int64_t{7} * 24 * 3600 * 1000;
 constexpr int64_t kMaxRequestAheadMs = 5 * 60 * 1000;
 
@@ -45,14 +44,14 @@ uint64_t HashOf(const model::PacketTerms& terms) {
 }
 
 Wallets::Wallets(model::ShardId shard, storage::LedgerStore& store, BooksOfShard& books,
-                 const Routes& routes, Counters& counters, Limits limits)
+                 const Routes& routes, Counters& counters, Limits limits, size_t held)
     : shard_(shard),
       store_(store),
       books_(books),
       routes_(routes),
       counters_(counters),
       limits_(limits),
-      wallets_(kWallets) {}
+      wallets_(held) {}
 
 // -- send
 

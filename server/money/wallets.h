@@ -27,9 +27,9 @@ namespace hongyan::money {
 // with the unit of work's commit.
 class Wallets {
  public:
-  // All outlive it.
+  // All outlive it. `held`: wallets known without the store.
   Wallets(model::ShardId shard, storage::LedgerStore& store, BooksOfShard& books,
-          const Routes& routes, Counters& counters, Limits limits);
+          const Routes& routes, Counters& counters, Limits limits, size_t held);
 
   // Commit 1 of a send (MONEY section 2): outcome, form, freeze, balance; then debit, packet id,
   // `fund`. Replies PacketSending, or puts the command aside once where funds are lacking.

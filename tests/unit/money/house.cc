@@ -54,8 +54,8 @@ void House::Start() {
   routes_ = std::make_unique<money::Routes>(*wallets_, store_->money_identity(), *messages_);
   for (int i = 0; i < options_.shards; ++i) {
     const auto shard = static_cast<model::ShardId>(model::kFirstMoneyShard + i);
-    shards_[shard] =
-        std::make_unique<MoneyShard>(shard, *store_, *routes_, board, counters, options_.limits);
+    shards_[shard] = std::make_unique<MoneyShard>(shard, *store_, *routes_, board, counters,
+                                                  options_.limits, options_.held);
   }
 }
 

@@ -27,6 +27,7 @@ class House {
   struct Options {
     int shards = 2;
     money::Limits limits;
+    MoneyShard::Held held;
   };
   House() : House(Options()) {}
   explicit House(Options options);

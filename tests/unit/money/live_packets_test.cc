@@ -56,4 +56,38 @@ TEST_CASE("a packet that is asked for stays, one that is not goes first") {
   }
 }
 
+// What is in memory is not read again: a row changed behind its back tells.
+TEST_CASE("what is held in memory is bounded for all shards together, whatever their number") {
+  House::Options options;
+  options.shards = 4;
+  options.held = {40, 40 * money::kPacketWeight};
+  House house(options);
+  SUBCASE("wallets") {
+    std::vector<std::string> users;
+    for (int i = 0; users.size() < 25; ++i) {
+      const std::string user = "u" + std::to_string(i);
+      if (house.WalletShard(user) == model::kFirstMoneyShard) users.push_back(user);
+    }
+    for (const std::string& user : users) CHECK(house.Deposit(user, 5).ok());
+    for (const std::string& user : {users.front(), users.back()}) {
+      house.state->wallets.at({model::kFirstMoneyShard, house.User(user)}).balance_fen += 100;
+      CHECK(house.Deposit(user, 1).ok());
+    }
+    CHECK(house.Balance(users.front()) == 106);  // read again: of its shard's ten it was none
+    CHECK(house.Balance(users.back()) == 6);
+  }
+  SUBCASE("packets") {
+    std::vector<model::PacketId> packets;
+    while (packets.size() < 25) {
+      const model::PacketId packet = house.Lucky("anna", 100, 5);
+      if (house.PacketShard(packet) == model::kFirstMoneyShard) packets.push_back(packet);
+    }
+    for (const model::PacketId packet : {packets.front(), packets.back()}) {
+      house.state->statuses.at({model::kFirstMoneyShard, packet}).quarantined = true;
+    }
+    CHECK(House::Why(house.Open(packets.front(), "bert")) == model::Reason::kQuarantined);
+    CHECK(house.Open(packets.back(), "bert").ok());
+  }
+}
+
 }  // namespace hongyan::testing
