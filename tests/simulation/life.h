@@ -44,6 +44,9 @@ struct Life {
   };
   std::vector<Driver> drivers;
   std::map<model::ShardId, size_t> driver_of;
+  // One of several executors has opened their store again: trims of the others that no commit had
+  // made durable are undone, and made again after the next start.
+  bool trims_are_back = false;
 };
 
 }  // namespace hongyan::simulation

@@ -269,11 +269,6 @@ std::string MoneyWitness::WhatIsUnderWay() const {
     if (Header(packet) != nullptr || refunded_.contains(packet)) continue;
     busy += fmt::format("the money of packet {} is neither here nor there; ", packet.value);
   }
-  if (busy.empty() && !state_.outbox.empty()) {
-    const auto& channel = state_.outbox.begin()->first.first;
-    busy =
-        fmt::format("items of channel {}>{} stay in the outbox; ", channel.source, channel.target);
-  }
   return busy;
 }
 

@@ -116,6 +116,11 @@ void World::Calm() {
   if (!life_) Start();
   for (const auto& device : devices_) device->StayOnline();
   RestUntil(clock_.BootNs() + kCalmMs * kNsPerMs);
+  if (life_->trims_are_back) {
+    Kill("at rest");
+    Start();
+    RestUntil(clock_.BootNs() + kCalmMs * kNsPerMs);
+  }
   if (plan_.money()) OutliveThePackets();
   // Whoever has only copies of its own to pull learns of them by the next heartbeat; a slice that
   // rotted is found by the next message of its group.
@@ -258,7 +263,13 @@ std::string World::WhatIsStillBusy() const {
                           channel.target, channel.backlog_items, channel.stopped);
     }
   }
-  if (busy.empty() && !state_->outbox.empty()) busy = "delivered items stay in the outbox; ";
+  if (!busy.empty() || life_->trims_are_back) return busy;
+  for (const auto* outbox : {&state_->outbox, &money_state_->outbox}) {
+    if (outbox->empty()) continue;
+    const auto& [channel, last] = outbox->begin()->first;
+    busy += fmt::format("delivered items up to {} of channel {}>{} stay in the outbox; ", last,
+                        channel.source, channel.target);
+  }
   return busy;
 }
 

@@ -31,6 +31,7 @@ storage::CommitFate World::FateOfCommit() {
   if (random_.Chance(faults_.unknown)) {
     fate = random_.Chance(0.5) ? CommitFate::kUnknownApplied : CommitFate::kUnknownLost;
     ++summary_.unknown;
+    life_->trims_are_back = life_->drivers.size() > 1;
   }
   trace_.Note("commit {}", static_cast<int>(fate));
   return fate;
