@@ -3,8 +3,10 @@
 #include <cstdint>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include "hongyan/v1/error.pb.h"
 #include "hongyan/v1/message.pb.h"
 #include "hongyan/v1/money.pb.h"
 #include "load_client.h"
@@ -60,6 +62,7 @@ class PacketBooks {
     bool return_done = false;                        // the named person was told: given back
     int notices = 0;                                 // in the sender's inbox
     std::vector<Claim> claims;                       // every answer, repeated ones too
+    std::vector<std::pair<uint32_t, v1::Reason>> refusals;  // of opens: to whom, and why
   };
 
   uint32_t AddPerson(const Account& account);
@@ -80,6 +83,10 @@ class PacketBooks {
   bool Claimed(uint32_t packet, uint32_t person, const v1::OpenPacketReply& reply);
   // The same where nobody opens twice: no search.
   void ClaimedOnce(uint32_t packet, uint32_t person, const v1::OpenPacketReply& reply);
+  // An open was refused.
+  void OpenRefused(uint32_t packet, uint32_t person, v1::Reason why) {
+    packets_[packet].refusals.emplace_back(person, why);
+  }
   // A refusal said that the packet is closed; a state is final.
   void Closed(uint32_t packet, v1::PacketState state);
 

@@ -250,6 +250,15 @@ void PacketProof::CheckClaims(const Send& send, const v1::PacketDetailReply& pac
   }
 }
 
+// What a user was told instead of a share.
+std::string PacketProof::Heard(const PacketBooks::Packet* told, int64_t user) const {
+  std::string all;
+  for (const auto& [person, why] : told == nullptr ? decltype(told->refusals)() : told->refusals) {
+    if (books_.person(person).account->user_id == user) all += ", but " + v1::Reason_Name(why);
+  }
+  return all;
+}
+
 // The packet against what people were told.
 void PacketProof::CheckTold(const Send& send, const v1::PacketDetailReply& packet) {
   const PacketBooks::Packet* const told = books_.Find(send.packet_id);
@@ -276,7 +285,8 @@ void PacketProof::CheckTold(const Send& send, const v1::PacketDetailReply& packe
   // Every open is asked until it is answered, so nobody can have a share without knowing.
   for (const auto& [user, claim] : claims) {
     if (!claim.second) {
-      Fail(send.packet_id, "user " + std::to_string(user) + " has a share and was never told");
+      Fail(send.packet_id,
+           "user " + std::to_string(user) + " has a share and was never told" + Heard(told, user));
     }
   }
   if (told == nullptr) return;

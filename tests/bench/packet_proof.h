@@ -46,6 +46,7 @@ class PacketProof {
   void CheckMissing(const PacketBooks::Send& send, const base::Error& error);
   void CheckShown(const PacketBooks::Send& send, const v1::ShowPacketReply& shown);
   void CheckClaims(const PacketBooks::Send& send, const v1::PacketDetailReply& packet);
+  std::string Heard(const PacketBooks::Packet* told, int64_t user) const;
   void CheckTold(const PacketBooks::Send& send, const v1::PacketDetailReply& packet);
   void CheckWallet(uint32_t person);
   bool ReadStatement(const PacketBooks::Person& person, std::vector<Posting>* rows,

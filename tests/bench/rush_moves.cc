@@ -206,6 +206,7 @@ void Rush::OnOpened(uint32_t person, uint32_t packet, bool had_left, const Asker
   if (reply.refused != nullptr) {
     ++counts_.open_refused;
     ++total_.open_refused;
+    books_.OpenRefused(packet, person, reply.refused->reason());
     return CheckRefusal(person, packet, *reply.refused, "an open");
   }
   if (!reply.Read(opened_)) return Fail(person, "the answer to an open cannot be read");
