@@ -85,20 +85,13 @@ void SubmitSend(Session& session, const Asked& asked, model::PacketTerms terms) 
 }
 
 // The edge says no. Where the same request was taken before, its shard answers: what it said then
-// is the answer, whatever has happened to the sender since.
+// is the answer, whatever has happened to the sender since. It may stand in the queue yet, so only
+// the shard can know.
 void RefuseUnlessKnown(Session& session, const Asked& asked, model::PacketTerms terms,
                        base::Error no) {
-  const Services& services = session.desk().services();
-  session.OnPool(
-      services.readers, asked.command, asked.request_id,
-      [&services, user = terms.sender, id = terms.request_id] {
-        auto found = services.money.reader.FindSend(user, id);
-        return found.ok() || found.error().code != Code::kNotFound || found.error().reason != 0;
-      },
-      [asked, terms = std::move(terms), no = std::move(no)](Session& it, bool known) mutable {
-        if (!known) return it.Refuse(asked.command, asked.request_id, no);
-        SubmitSend(it, asked, std::move(terms));
-      });
+  const model::ShardId shard = session.desk().services().money.routes.WalletOf(terms.sender);
+  session.Submit(asked.command, asked.request_id, shard,
+                 model::SendPacket{std::move(terms), std::move(no)});
 }
 
 // Does the other one of a 1:1 conversation exist, and may the sender speak here.
@@ -184,6 +177,14 @@ void AnswerOpened(Session& session, const Asked& asked, const model::Opened& ope
   session.Answer(asked.command, asked.request_id, reply);
 }
 
+// An open is refused here only for what is final. What time or membership say may be true of this
+// try and not of an earlier one, which stands in the queue or its batch: then that one's share is
+// the answer, and only the shard can know.
+bool ShardMustSay(const base::Error& error) {
+  const auto reason = static_cast<Reason>(error.reason);
+  return reason == Reason::kNotEligible || reason == Reason::kPacketExpired;
+}
+
 // Tells of a packet the board has judged: for a grab the end, for an open there may be more to do.
 enum class Wish { kGrab, kOpen };
 
@@ -215,6 +216,9 @@ void TakeFromStore(Session& session, const Asked& asked, PacketId packet, Wish w
 void TakeEligible(Session& session, const Asked& asked, PacketId packet, Wish wish,
                   const model::Eligible& eligible) {
   auto look = Look(session, packet, &eligible);
+  if (!look && wish == Wish::kOpen && ShardMustSay(look.error())) {
+    return Open(session, asked, packet, eligible);
+  }
   if (!look) return session.Refuse(asked.command, asked.request_id, look.error());
   if (look->kind == Grab::Kind::kAlready) {
     if (wish == Wish::kOpen) return AnswerOpened(session, asked, look->opened);
@@ -227,6 +231,10 @@ void TakeEligible(Session& session, const Asked& asked, PacketId packet, Wish wi
 
 void Take(Session& session, const Asked& asked, PacketId packet, Wish wish) {
   auto look = Look(session, packet, nullptr);
+  // Its life is over: who may open it does not matter any more.
+  if (!look && wish == Wish::kOpen && ShardMustSay(look.error())) {
+    return Open(session, asked, packet, model::Eligible{});
+  }
   if (!look) return session.Refuse(asked.command, asked.request_id, look.error());
   switch (look->kind) {
     case Grab::Kind::kAlready:

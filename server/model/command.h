@@ -100,6 +100,9 @@ struct ConfirmCursor {
 // user speak there) is checked before; balance and freeze here.
 struct SendPacket {
   PacketTerms terms;
+  // The edge says no, and so does the shard, unless it took this request before: the first try may
+  // still stand in the queue when its repeat is refused. Not remembered.
+  std::optional<base::Error> no = {};
 };
 
 // A deposit (positive) or withdrawal (negative), by the administrator.

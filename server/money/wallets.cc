@@ -73,6 +73,7 @@ std::optional<model::Reply> Wallets::Fund(shard::UnitOfWork& work, const model::
     if ((*outcome)->packet) return model::ReplyBody(model::PacketSending{(*outcome)->packet});
     return Refusal(static_cast<Reason>((*outcome)->rule));
   }
+  if (send.no) return *send.no;
   if (work.BelowDiskReserve()) return Refusal(Reason::kDiskReserve);
   if (auto form = CheckTerms(limits_, terms); !form) return Remember(work, key, hash, form.error());
   auto found = Find(terms.sender);

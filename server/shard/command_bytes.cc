@@ -22,7 +22,9 @@ struct BodyBytes {
   }
   size_t operator()(const model::SetPassword& c) const { return c.password_hash.size(); }
   size_t operator()(const model::OpenSession& c) const { return c.device_class.size(); }
-  size_t operator()(const model::SendPacket& c) const { return c.terms.greeting.size(); }
+  size_t operator()(const model::SendPacket& c) const {
+    return c.terms.greeting.size() + (c.no ? c.no->text.size() : 0);
+  }
   size_t operator()(const model::MoveManyFunds& c) const {
     size_t bytes = 0;
     for (const auto& move : c.moves) {

@@ -358,8 +358,8 @@ model::Reply House::Freeze(const std::string& user, bool frozen) {
   return Do(WalletShard(user), model::SetFrozen{User(user), frozen});
 }
 
-model::Reply House::Send(const model::PacketTerms& terms) {
-  return Do(routes_->WalletOf(terms.sender), model::SendPacket{terms});
+model::Reply House::Send(const model::PacketTerms& terms, std::optional<base::Error> no) {
+  return Do(routes_->WalletOf(terms.sender), model::SendPacket{terms, std::move(no)});
 }
 
 model::Reply House::Open(model::PacketId packet, const std::string& user, bool eligible) {

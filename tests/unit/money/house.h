@@ -39,7 +39,8 @@ class House {
   model::Reply Deposit(const std::string& user, int64_t fen, const std::string& id = "");
   model::Reply Withdraw(const std::string& user, int64_t fen, const std::string& id = "");
   model::Reply Freeze(const std::string& user, bool frozen = true);
-  model::Reply Send(const model::PacketTerms& terms);
+  // `no`: what the edge says of it.
+  model::Reply Send(const model::PacketTerms& terms, std::optional<base::Error> no = {});
   model::Reply Open(model::PacketId packet, const std::string& user, bool eligible = true);
   model::Reply Return(model::PacketId packet, const std::string& user);  // "" = the administrator
   model::Reply Mend(model::PacketId packet, model::MendPacket::How how);

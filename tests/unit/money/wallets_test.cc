@@ -3,6 +3,7 @@
 
 #include "house.h"
 #include "money/packet_id.h"
+#include "money/refusals.h"
 #include "tests/doctest_last.h"
 
 namespace hongyan::testing {
@@ -251,6 +252,10 @@ TEST_CASE("what was no verdict on the request is not remembered") {
     house.below_disk_reserve = true;
     CHECK(House::Why(house.Send(terms)) == Reason::kDiskReserve);
   }
+  SUBCASE("a no of the edge") {
+    const base::Error no = money::Refusal(Reason::kNotAMember);
+    CHECK(House::Why(house.Send(terms, no)) == Reason::kNotAMember);
+  }
   SUBCASE("funds on their way") {
     CHECK(house.Withdraw("anna", 50).ok());
     house.arrivals_missing = true;
@@ -263,6 +268,19 @@ TEST_CASE("what was no verdict on the request is not remembered") {
   if (house.Balance("anna") < 100) CHECK(house.Deposit("anna", 50).ok());
   CHECK(house.Send(terms).ok());
   CHECK(house.Balance("anna") == 0);
+}
+
+TEST_CASE("what the edge says no to is answered as the first try was, if that was taken") {
+  House house;
+  CHECK(house.Deposit("anna", 1'000).ok());
+  const auto terms = house.Terms(PacketKind::kLucky, "anna", 100, 2);
+  const model::Reply first = house.Send(terms);
+  REQUIRE(first.ok());
+  const model::Reply again = house.Send(terms, money::Refusal(Reason::kNotAMember));
+  REQUIRE(again.ok());
+  CHECK(std::get<model::PacketSending>(*again).packet ==
+        std::get<model::PacketSending>(*first).packet);
+  CHECK(house.Balance("anna") == 900);
 }
 
 TEST_CASE("a send that lacks funds waits once for credits that are on their way") {
