@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 #include <optional>
 
 #include "crowd.h"
@@ -26,7 +28,6 @@ constexpr int64_t kOthersFen = 100;
 constexpr int64_t kFenAShare = 20;
 // How many opens a second are made ready for, where nobody says how many will be needed.
 constexpr double kMostOpensPerS = 60'000;
-constexpr const char* kCredits = "hongyan_packet_credits_total";
 
 Outcome Failed(Stage& stage, Outcome outcome, const base::Error& error) {
   outcome.failures.push_back(error.text);
@@ -40,26 +41,50 @@ void Prove(Stage& stage, PacketProof& proof, Outcome& outcome) {
   if (!outcome.more.contains("audit")) outcome.more["audit"] = nullptr;
 }
 
-// Credits that the server has committed since then.
+// What the server has committed since then: credits, and what its store of money wrote for them.
 class CreditCount {
  public:
   explicit CreditCount(Stage& stage) : stage_(stage), before_(Read()), start_ns_(NowNs()) {}
 
-  double Since() const { return Read() - before_; }
-  double PerS() const {
-    const double credits = Since();
-    return credits / (static_cast<double>(NowNs() - start_ns_) / 1e9);
+  // Fills delivered, rate_per_s and the figures of the store.
+  void Close(Outcome& outcome) const {
+    const Figures now = Read();
+    const double seconds = static_cast<double>(NowNs() - start_ns_) / 1e9;
+    const double credits = now[0] - before_[0];
+    outcome.delivered = static_cast<int64_t>(credits);
+    outcome.rate_per_s = credits / seconds;
+    outcome.more["opens_per_s"] = outcome.rate_per_s;
+    if (credits <= 0) return;
+    for (size_t i = 1; i < now.size(); ++i) {
+      outcome.more["store"][std::string(kNames[i].said)] = (now[i] - before_[i]) / credits;
+    }
   }
 
  private:
-  double Read() const {
-    const auto stat = stage_.admin().Stat(kCredits);
-    if (!stat.ok()) stage_.tally().Fail("stats: " + stat.error().text);
-    return stat.ok() ? *stat : 0;
+  struct Name {
+    const char* asked;
+    const char* said;
+  };
+  static constexpr Name kNames[] = {
+      {"hongyan_packet_credits_total", ""},
+      {"hongyan_store_records_total{store=\"money\"}", "records_per_open"},
+      {"hongyan_store_bytes_total{store=\"money\"}", "bytes_per_open"},
+      {"hongyan_store_syncs_total{store=\"money\"}", "syncs_per_open"},
+      {"hongyan_batches_total{executor=\"money\"}", "batches_per_open"}};
+  using Figures = std::array<double, std::size(kNames)>;
+
+  Figures Read() const {
+    Figures figures{};
+    for (size_t i = 0; i < figures.size(); ++i) {
+      const auto stat = stage_.admin().Stat(kNames[i].asked);
+      if (stat.ok()) figures[i] = *stat;
+      if (!stat.ok() && i == 0) stage_.tally().Fail("stats: " + stat.error().text);
+    }
+    return figures;
   }
 
   Stage& stage_;
-  const double before_;
+  const Figures before_;
   const int64_t start_ns_;
 };
 
@@ -157,13 +182,9 @@ Outcome RunVisibleRush(Stage& stage) {
     const CreditCount credits(stage);
     const Window window(stage);
     ok = ok && stage.WaitSeconds("rush", options.seconds, [&] { return RushText(stage, rush); });
-    const double per_s = credits.PerS();
-    const double credited = credits.Since();
     window.Close(outcome);
     TakeRush(stage, rush, outcome);
-    outcome.delivered = static_cast<int64_t>(credited);
-    outcome.more["opens_per_s"] = per_s;
-    outcome.rate_per_s = per_s;
+    credits.Close(outcome);
     if (ok) EndRush(stage, rush, books, outcome);
   }
   outcome.notes.push_back("an open counts when its credit is committed, by the server's counter");
@@ -303,22 +324,18 @@ bool MeasureOpening(Stage& stage, Opening& opening, Chat* chat, Outcome& outcome
                       std::max(1e-3, window.seconds()));
     return std::string(text);
   });
-  const double per_s = credits.PerS();
-  const double credited = credits.Since();
   window.Close(outcome);
+  credits.Close(outcome);
   const bool ran_out = stage.Run([&] {
     outcome.sent = opening.asked();
     outcome.acked = opening.opened();
     outcome.ack = opening.open();
-    outcome.more["opens_per_s"] = per_s;
     outcome.more["answered_per_s"] = static_cast<double>(opening.opened()) / outcome.seconds;
     outcome.more["grabs_refused_per_s"] = 0;
     outcome.more["open_ms"] = PercentilesMs(opening.open());
     outcome.more["grab_ms"] = PercentilesMs(opening.grab());
     return opening.ran_out();
   });
-  outcome.rate_per_s = per_s;
-  outcome.delivered = static_cast<int64_t>(credited);
   if (chat != nullptr) outcome.more["chat_ack_ms"] = PercentilesMs(chat->Ack());
   if (ran_out) stage.tally().Fail("the packets were all opened before the end: say --prepare N");
   return ok && !ran_out;
