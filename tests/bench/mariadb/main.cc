@@ -102,8 +102,11 @@ class Tickets {
     const int64_t ticket = next_.fetch_add(1, std::memory_order_relaxed);
     if (ticket >= packets_ * kShares) return false;
     const int64_t set = ticket / (at_a_time_ * kShares);
-    *packet = 1 + std::min(packets_ - 1, set * at_a_time_ + ticket % at_a_time_);
-    *user = 1 + ticket * 7919 % wallets_;  // no user twice before all have been
+    const int64_t place = std::min(packets_ - 1, set * at_a_time_ + ticket % at_a_time_);
+    const int64_t share = ticket / at_a_time_ % kShares;
+    *packet = 1 + place;
+    // Scattered; nobody twice in a packet, for there are more wallets than shares and 7919 is prime.
+    *user = 1 + (place * kShares + share) * 7919 % wallets_;
     return true;
   }
 
