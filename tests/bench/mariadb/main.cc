@@ -105,7 +105,7 @@ class Tickets {
     const int64_t place = std::min(packets_ - 1, set * at_a_time_ + ticket % at_a_time_);
     const int64_t share = ticket / at_a_time_ % kShares;
     *packet = 1 + place;
-    // Scattered; nobody twice in a packet, for there are more wallets than shares and 7919 is prime.
+    // Scattered, and nobody twice in a packet: there are more wallets than shares.
     *user = 1 + (place * kShares + share) * 7919 % wallets_;
     return true;
   }
