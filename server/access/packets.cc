@@ -231,9 +231,10 @@ void TakeEligible(Session& session, const Asked& asked, PacketId packet, Wish wi
 
 void Take(Session& session, const Asked& asked, PacketId packet, Wish wish) {
   auto look = Look(session, packet, nullptr);
-  // Its life is over: who may open it does not matter any more.
+  // Its life is over by our clock. The shard's decides, and may be a moment behind: it must know
+  // who asks, or it would call a member a stranger.
   if (!look && wish == Wish::kOpen && ShardMustSay(look.error())) {
-    return Open(session, asked, packet, model::Eligible{});
+    return TakeFromStore(session, asked, packet, wish);
   }
   if (!look) return session.Refuse(asked.command, asked.request_id, look.error());
   switch (look->kind) {
