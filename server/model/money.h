@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -92,6 +93,29 @@ struct Claim {
   int64_t amount_fen = 0;
   int64_t time_ms = 0;
   int64_t member_version = 0;  // of the membership that made the user eligible
+};
+
+// What the packets of one day and shard add up to.
+struct DayTotals {
+  int64_t packets = 0;
+  int64_t claims = 0;
+  int64_t created_fen = 0;
+  int64_t claimed_fen = 0;
+  int64_t refunded_fen = 0;
+  bool operator==(const DayTotals&) const = default;
+};
+
+// A day's packets and claims that lie in a file of their own: its certificate, and what the store
+// keeps of it. The day is that of the packets' ids.
+struct ArchivedDay {
+  int32_t day = 0;
+  int64_t archived_ms = 0;
+  DayTotals totals;
+  // By target shard: the items about these packets have numbers up to this one, and all of them
+  // have been acknowledged.
+  std::map<ShardId, int64_t> acknowledged;
+  std::string file;                // its name among the store's files of days
+  std::array<uint8_t, 32> hash{};  // of all rows in the file
 };
 
 // What a user sent and got in one calendar year (UTC+8, as its users count years).

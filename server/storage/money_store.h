@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "storage/day_store.h"
 #include "storage/ledger_store.h"
 #include "storage/packet_store.h"
 #include "storage/shard_store.h"
@@ -37,6 +38,7 @@ class MoneyStore : public ShardStore {
  public:
   virtual LedgerStore& ledger() = 0;
   virtual PacketStore& packets() = 0;
+  virtual DayStore& days() = 0;
   virtual const MoneyIdentity& money_identity() const = 0;
 
   // All ports as they were after one commit, whatever is committed meanwhile.

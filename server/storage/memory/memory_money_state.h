@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "storage/memory/memory_shard_state.h"
 #include "storage/money_store.h"
@@ -39,6 +40,21 @@ struct MemoryMoneyState : MemoryShardState {
   // By tests: reading these is kDataLoss.
   std::set<model::PacketId> broken_packets;
   std::set<std::pair<model::PacketId, model::UserId>> broken_claims;
+
+  // Archived days, and the files: those are there whether a commit has named them or not.
+  struct DayFile {
+    std::map<model::PacketId, model::Packet> packets;
+    std::map<model::PacketId, std::vector<model::Claim>> claims;  // by ordinal
+  };
+  using DayKey = std::pair<model::ShardId, int32_t>;
+  std::map<DayKey, model::ArchivedDay> days;
+  std::map<DayKey, std::shared_ptr<const DayFile>> files;
+
+  // The file of the packet's day; null = it is not archived, the packet's rows are here.
+  const DayFile* FileOf(model::ShardId shard, model::PacketId packet) const {
+    const DayKey key(shard, DayOfId(packet));
+    return days.contains(key) ? files.at(key).get() : nullptr;
+  }
 };
 
 }  // namespace hongyan::storage

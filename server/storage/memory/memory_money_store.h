@@ -71,6 +71,24 @@ class MemoryPacketStore final : public PacketStore {
   const MoneyDoor& door_;
 };
 
+class MemoryDayStore final : public DayStore {
+ public:
+  explicit MemoryDayStore(MoneyDoor& door) : door_(door) {}
+
+  base::Result<std::vector<model::ArchivedDay>> ListDays(model::ShardId shard) const override;
+  base::Result<std::optional<model::ArchivedDay>> FindDay(model::ShardId shard,
+                                                          int32_t day) const override;
+  base::Result<std::unique_ptr<File>> NewFile(model::ShardId shard, int32_t day) override;
+  base::Result<void> Verify(model::ShardId shard, const model::ArchivedDay& day) const override;
+  void Archive(Batch& batch, model::ShardId shard, const model::ArchivedDay& day) override;
+  base::Result<Restored> Restore(Batch& batch, model::ShardId shard, int32_t day,
+                                 model::PacketId after, size_t max_records) override;
+  base::Result<void> Reclaim(model::ShardId shard, int32_t day) override;
+
+ private:
+  MoneyDoor& door_;
+};
+
 // The proof adapter of money, as MemoryMessageStore is of messages: its faults, its lives. What
 // must be new: statement rows, outcomes, packets, claims, ordinals. Any thread; one lock.
 class MemoryMoneyStore final
@@ -81,12 +99,14 @@ class MemoryMoneyStore final
 
   LedgerStore& ledger() override { return ledger_; }
   PacketStore& packets() override { return packets_; }
+  DayStore& days() override { return days_; }
   const MoneyIdentity& money_identity() const override { return door_.state()->money; }
   base::Result<std::unique_ptr<Snapshot>> TakeSnapshot() const override;
 
  private:
   MemoryLedgerStore ledger_{door_};
   MemoryPacketStore packets_{door_};
+  MemoryDayStore days_{door_};
 };
 
 }  // namespace hongyan::storage

@@ -21,6 +21,11 @@ base::Result<std::optional<model::Packet>> MemoryPacketStore::FindPacket(
   return door_.Look(
       [&](const MemoryMoneyState& state) -> base::Result<std::optional<model::Packet>> {
         if (state.broken_packets.contains(packet)) return Broken("packet");
+        if (const auto* file = state.FileOf(shard, packet)) {
+          const auto found = file->packets.find(packet);
+          if (found == file->packets.end()) return std::optional<model::Packet>();
+          return std::optional(found->second);
+        }
         const auto header = state.headers.find({shard, packet});
         if (header == state.headers.end()) return std::optional<model::Packet>();
         return std::optional(model::Packet{header->second, state.statuses.at({shard, packet})});
@@ -49,6 +54,14 @@ base::Result<std::optional<model::Claim>> MemoryPacketStore::FindClaim(model::Sh
   return door_.Look(
       [&](const MemoryMoneyState& state) -> base::Result<std::optional<model::Claim>> {
         if (state.broken_claims.contains({packet, user})) return Broken("claim");
+        if (const auto* file = state.FileOf(shard, packet)) {
+          const auto claims = file->claims.find(packet);
+          if (claims == file->claims.end()) return std::optional<model::Claim>();
+          for (const model::Claim& claim : claims->second) {
+            if (claim.user == user) return std::optional(claim);
+          }
+          return std::optional<model::Claim>();
+        }
         const auto found = state.claims.find({{shard, packet}, user});
         if (found == state.claims.end()) return std::optional<model::Claim>();
         return std::optional(found->second);
@@ -58,6 +71,10 @@ base::Result<std::optional<model::Claim>> MemoryPacketStore::FindClaim(model::Sh
 base::Result<std::vector<model::Claim>> MemoryPacketStore::ListClaims(
     model::ShardId shard, model::PacketId packet) const {
   return door_.Look([&](const MemoryMoneyState& state) -> base::Result<std::vector<model::Claim>> {
+    if (const auto* file = state.FileOf(shard, packet)) {
+      const auto found = file->claims.find(packet);
+      return found == file->claims.end() ? std::vector<model::Claim>() : found->second;
+    }
     const MemoryMoneyState::PacketKey key(shard, packet);
     std::vector<model::Claim> claims;
     for (auto row = state.claims.lower_bound({key, model::UserId(0)});
@@ -90,13 +107,25 @@ base::Result<std::vector<model::Packet>> MemoryPacketStore::ListPackets(model::S
                                                                         model::PacketId after,
                                                                         size_t limit) const {
   return door_.Look([&](const MemoryMoneyState& state) -> base::Result<std::vector<model::Packet>> {
-    std::vector<model::Packet> packets;
+    std::map<model::PacketId, model::Packet> packets;
     for (auto row = state.headers.upper_bound({shard, after});
          row != state.headers.end() && row->first.first == shard && packets.size() < limit; ++row) {
-      if (state.broken_packets.contains(row->first.second)) return Broken("packet");
-      packets.push_back({row->second, state.statuses.at(row->first)});
+      const model::PacketId id = row->first.second;
+      if (state.FileOf(shard, id) != nullptr) continue;  // on its way back
+      if (state.broken_packets.contains(id)) return Broken("packet");
+      packets[id] = {row->second, state.statuses.at(row->first)};
     }
-    return packets;
+    for (auto day = state.days.lower_bound({shard, DayOfId(after)});
+         day != state.days.end() && day->first.first == shard; ++day) {
+      const auto& file = state.files.at(day->first)->packets;
+      packets.insert(file.upper_bound(after), file.end());
+    }
+    std::vector<model::Packet> page;
+    for (const auto& [id, packet] : packets) {
+      if (page.size() == limit) break;
+      page.push_back(packet);
+    }
+    return page;
   });
 }
 

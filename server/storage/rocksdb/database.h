@@ -112,6 +112,10 @@ class Database {
 
   std::span<const Table> tables() const { return tables_; }
 
+  // For readers of other files of the same store.
+  const std::shared_ptr<rocksdb::Cache>& cache() const { return cache_; }
+  rocksdb::Env* env() const { return options_.env; }
+
   // For lines about failures, which come again as long as their cause lasts.
   base::LogPace& pace() { return *pace_; }
 

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "model/ids.h"
 #include "storage/channel_store.h"
+#include "storage/day_store.h"
 
 namespace hongyan::storage {
 
@@ -141,12 +142,13 @@ constexpr size_t kMaxMoveId = 64;
 inline Key MoveKey(model::UserId user, std::string_view id) { return Key('v').Add(user).Text(id); }
 inline Key BooksKey(model::ShardId shard) { return Key('b').Be16(shard); }
 
-// A packet's id begins with its day; the day's slot, one of 32, stands before it in the keys.
-constexpr int64_t kIdsPerDay = 100'000'000'000'000;
-constexpr int kDaySlots = 32;
-inline int DaySlotOf(model::PacketId packet) {
-  return static_cast<int>(packet.value / kIdsPerDay % kDaySlots);
+inline Key DayKey(model::ShardId shard, int32_t day) {
+  return Key('a').Be16(shard).Be64(static_cast<uint64_t>(day));
 }
+
+// A packet's id begins with its day; the day's slot, one of 32, stands before it in the keys.
+constexpr int kDaySlots = 32;
+inline int DaySlotOf(model::PacketId packet) { return DayOfId(packet) % kDaySlots; }
 inline Key PacketKey(model::ShardId shard, int slot, model::PacketId packet) {
   return Key().Be16(shard).Byte(static_cast<char>(slot)).Add(packet);
 }

@@ -239,6 +239,39 @@ bool DecodeClaim(rocksdb::Slice value, model::Claim* claim) {
   return true;
 }
 
+std::string EncodeDay(const model::ArchivedDay& day) {
+  pb::ArchivedDayRow row;
+  row.set_archived_ms(day.archived_ms);
+  row.set_packets(day.totals.packets);
+  row.set_claims(day.totals.claims);
+  row.set_created_fen(day.totals.created_fen);
+  row.set_claimed_fen(day.totals.claimed_fen);
+  row.set_refunded_fen(day.totals.refunded_fen);
+  for (const auto& [target, number] : day.acknowledged) {
+    (*row.mutable_acknowledged())[target] = number;
+  }
+  row.set_file(day.file);
+  row.set_hash(day.hash.data(), day.hash.size());
+  return row.SerializeAsString();
+}
+
+bool DecodeDay(rocksdb::Slice value, model::ArchivedDay* day) {
+  pb::ArchivedDayRow row;
+  if (!Parse(value, &row) || row.hash().size() != day->hash.size()) return false;
+  // It names a file of ours, not a way to somebody else's.
+  if (row.file().empty() || row.file().find('/') != std::string::npos) return false;
+  day->archived_ms = row.archived_ms();
+  day->totals = {row.packets(), row.claims(), row.created_fen(), row.claimed_fen(),
+                 row.refunded_fen()};
+  for (const auto& [target, number] : row.acknowledged()) {
+    if (!Fits16(target)) return false;
+    day->acknowledged[static_cast<model::ShardId>(target)] = number;
+  }
+  day->file = row.file();
+  std::copy(row.hash().begin(), row.hash().end(), day->hash.begin());
+  return true;
+}
+
 std::string EncodeCells(const MoneyIdentity& identity) {
   pb::CellsFile file;
   for (const model::ShardId shard : identity.cells) file.add_cells(shard);

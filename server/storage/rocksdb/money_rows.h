@@ -37,6 +37,9 @@ bool DecodeStatus(rocksdb::Slice value, model::PacketStatus* status);
 std::string EncodeClaim(const model::Claim& claim);
 bool DecodeClaim(rocksdb::Slice value, model::Claim* claim);
 
+std::string EncodeDay(const model::ArchivedDay& day);
+bool DecodeDay(rocksdb::Slice value, model::ArchivedDay* day);
+
 std::string EncodeCells(const MoneyIdentity& identity);
 bool DecodeCells(const std::string& bytes, const StoreIdentity& of, MoneyIdentity* identity);
 

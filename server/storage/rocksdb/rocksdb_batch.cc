@@ -40,6 +40,11 @@ void RocksdbBatch::Delete(Table table, const Key& key) {
   ++records_;
 }
 
+void RocksdbBatch::DeleteRange(Table table, const Key& first, const Key& end) {
+  CheckStaged(writes_.DeleteRange(database_.name(table), first.slice(), end.slice()));
+  ++records_;
+}
+
 void RocksdbBatch::AddEntry(model::UserId user, model::Seq seq, const model::Entry& entry) {
   constexpr size_t kRowOverhead = 24;  // key, count, record head
   const auto [open, added] = open_row_.try_emplace(user, static_cast<uint32_t>(rows_.size()));

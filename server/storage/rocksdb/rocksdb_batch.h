@@ -31,6 +31,8 @@ class RocksdbBatch final : public Batch {
   // A row that is rewritten many times in a batch: the last wins, and costs one record.
   void Replace(Table table, const Key& key, std::string value);
   void Delete(Table table, const Key& key);
+  // Every row with first <= key < end. Counts as one record.
+  void DeleteRange(Table table, const Key& first, const Key& end);
 
   void AddEntry(model::UserId user, model::Seq seq, const model::Entry& entry);
 

@@ -5,9 +5,11 @@
 #include <utility>
 #include <vector>
 
+#include "storage/day_store.h"
 #include "storage/ledger_store.h"
 #include "storage/packet_store.h"
 #include "storage/rocksdb/database.h"
+#include "storage/rocksdb/day_files.h"
 
 namespace hongyan::storage {
 
@@ -43,9 +45,11 @@ class RocksdbLedgerStore final : public LedgerStore {
   const View view_;
 };
 
+// A day that is archived while a packet of it is read is read again, in its file.
 class RocksdbPacketStore final : public PacketStore {
  public:
-  explicit RocksdbPacketStore(View view) : view_(std::move(view)) {}
+  // `files` outlives it.
+  RocksdbPacketStore(View view, const DayFiles& files) : view_(std::move(view)), files_(files) {}
 
   base::Result<std::optional<model::Packet>> FindPacket(model::ShardId shard,
                                                         model::PacketId packet) const override;
@@ -66,12 +70,43 @@ class RocksdbPacketStore final : public PacketStore {
                                                              size_t limit) const override;
 
  private:
+  // Runs `in_file` on the day's file where the day is archived, else `in_rows`.
+  template <class InFile, class InRows>
+  auto WhereItIs(model::ShardId shard, int32_t day, InFile in_file, InRows in_rows) const
+      -> decltype(in_rows());
+  base::Result<std::optional<model::Packet>> FindRows(model::ShardId shard,
+                                                      model::PacketId packet) const;
+  base::Result<std::vector<model::Claim>> ListClaimRows(model::ShardId shard,
+                                                        model::PacketId packet) const;
+  base::Result<std::vector<model::Packet>> ListRows(model::ShardId shard, model::PacketId first,
+                                                    size_t limit) const;
   base::Result<model::PacketStatus> ReadStatus(model::ShardId shard, model::PacketId packet) const;
-  // The first packet above `after`, over all day slots; none = there is none.
+  // The first packet above `after`, over all day slots and archived days; none = there is none.
   base::Result<std::optional<model::PacketId>> NextPacket(model::ShardId shard,
                                                           model::PacketId after) const;
 
   const View view_;
+  const DayFiles& files_;
+};
+
+class RocksdbDayStore final : public DayStore {
+ public:
+  // Both outlive it.
+  RocksdbDayStore(Database& database, DayFiles& files) : database_(database), files_(files) {}
+
+  base::Result<std::vector<model::ArchivedDay>> ListDays(model::ShardId shard) const override;
+  base::Result<std::optional<model::ArchivedDay>> FindDay(model::ShardId shard,
+                                                          int32_t day) const override;
+  base::Result<std::unique_ptr<File>> NewFile(model::ShardId shard, int32_t day) override;
+  base::Result<void> Verify(model::ShardId shard, const model::ArchivedDay& day) const override;
+  void Archive(Batch& batch, model::ShardId shard, const model::ArchivedDay& day) override;
+  base::Result<Restored> Restore(Batch& batch, model::ShardId shard, int32_t day,
+                                 model::PacketId after, size_t max_records) override;
+  base::Result<void> Reclaim(model::ShardId shard, int32_t day) override;
+
+ private:
+  Database& database_;
+  DayFiles& files_;
 };
 
 }  // namespace hongyan::storage

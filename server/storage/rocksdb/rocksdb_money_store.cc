@@ -67,8 +67,8 @@ constexpr StoreCore::Kind kMoney = {StoreKind::kMoney,
 
 class PinnedMoney final : public MoneyStore::Snapshot {
  public:
-  PinnedMoney(const View& view, const base::Clock& clock)
-      : ledger_(view), packets_(view), channels_(view, clock) {}
+  PinnedMoney(const View& view, const DayFiles& files, const base::Clock& clock)
+      : ledger_(view), packets_(view, files), channels_(view, clock) {}
 
   const LedgerStore& ledger() const override { return ledger_; }
   const PacketStore& packets() const override { return packets_; }
@@ -90,7 +90,9 @@ struct RocksdbMoneyStore::Impl {
   const MoneyIdentity identity;
   const base::Clock& clock;
   RocksdbLedgerStore ledger{core->database()};
-  RocksdbPacketStore packets{core->database()};
+  DayFiles files{core->dir().path() + "/days", core->database()};
+  RocksdbPacketStore packets{core->database(), files};
+  RocksdbDayStore days{core->database(), files};
 };
 
 RocksdbMoneyStore::RocksdbMoneyStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -102,12 +104,14 @@ base::Result<std::unique_ptr<RocksdbMoneyStore>> RocksdbMoneyStore::Open(
   if (!core) return std::move(core).error();
   auto money = ReadMoney((*core)->dir(), (*core)->identity());
   if (!money) return std::move(money).error();
-  return std::unique_ptr<RocksdbMoneyStore>(new RocksdbMoneyStore(
-      std::make_unique<Impl>(*std::move(core), *std::move(money), *options.clock)));
+  auto impl = std::make_unique<Impl>(*std::move(core), *std::move(money), *options.clock);
+  if (auto loaded = impl->files.Load(); !loaded) return loaded.error();
+  return std::unique_ptr<RocksdbMoneyStore>(new RocksdbMoneyStore(std::move(impl)));
 }
 
 LedgerStore& RocksdbMoneyStore::ledger() { return impl_->ledger; }
 PacketStore& RocksdbMoneyStore::packets() { return impl_->packets; }
+DayStore& RocksdbMoneyStore::days() { return impl_->days; }
 ChannelStore& RocksdbMoneyStore::channels() { return impl_->core->channels(); }
 const StoreIdentity& RocksdbMoneyStore::identity() const { return impl_->core->identity(); }
 const MoneyIdentity& RocksdbMoneyStore::money_identity() const { return impl_->identity; }
@@ -130,7 +134,7 @@ base::Result<std::unique_ptr<MoneyStore::Snapshot>> RocksdbMoneyStore::TakeSnaps
   auto pin = database.PinNow();
   if (!pin) return pin.error();
   const View view(database, *std::move(pin));
-  return std::unique_ptr<Snapshot>(std::make_unique<PinnedMoney>(view, impl_->clock));
+  return std::unique_ptr<Snapshot>(std::make_unique<PinnedMoney>(view, impl_->files, impl_->clock));
 }
 
 base::Result<AcceptedStore> AcceptMoneyStore(const RocksdbOptions& options) {

@@ -21,6 +21,7 @@ class RocksdbMoneyStore final : public MoneyStore {
 
   LedgerStore& ledger() override;
   PacketStore& packets() override;
+  DayStore& days() override;
   ChannelStore& channels() override;
   const StoreIdentity& identity() const override;
   const MoneyIdentity& money_identity() const override;

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "storage/rocksdb/money_rows.h"
 #include "storage/rocksdb/rocksdb_batch.h"
@@ -17,12 +19,32 @@ Key AfterSlot(model::ShardId shard, int slot) {
 
 // After every packet of the packet's day.
 Key AfterDay(model::ShardId shard, model::PacketId packet) {
-  const int64_t day = packet.value / kIdsPerDay;
-  if (day >= INT64_MAX / kIdsPerDay) return AfterSlot(shard, DaySlotOf(packet));
-  return PacketKey(shard, DaySlotOf(packet), model::PacketId((day + 1) * kIdsPerDay));
+  const int32_t day = DayOfId(packet);
+  if (day >= DayOfId(model::PacketId(INT64_MAX))) return AfterSlot(shard, DaySlotOf(packet));
+  return PacketKey(shard, DaySlotOf(packet), model::PacketId(BeforeDay(day + 1).value + 1));
 }
 
 }  // namespace
+
+// The row that archives a day and the rows it takes away are written together: when the day is in
+// neither place, it went to the other one between two looks.
+template <class InFile, class InRows>
+auto RocksdbPacketStore::WhereItIs(model::ShardId shard, int32_t day, InFile in_file,
+                                   InRows in_rows) const -> decltype(in_rows()) {
+  for (;;) {
+    auto archived = files_.Find(view_, shard, day);
+    if (!archived) return std::move(archived).error();
+    if (archived->has_value()) {
+      auto file = files_.Open(**archived);
+      if (!file) return std::move(file).error();
+      return in_file(**file);
+    }
+    auto read = in_rows();
+    archived = files_.Find(view_, shard, day);
+    if (!archived) return std::move(archived).error();
+    if (!archived->has_value()) return read;
+  }
+}
 
 base::Result<model::PacketStatus> RocksdbPacketStore::ReadStatus(model::ShardId shard,
                                                                  model::PacketId packet) const {
@@ -36,6 +58,13 @@ base::Result<model::PacketStatus> RocksdbPacketStore::ReadStatus(model::ShardId 
 }
 
 base::Result<std::optional<model::Packet>> RocksdbPacketStore::FindPacket(
+    model::ShardId shard, model::PacketId packet) const {
+  return WhereItIs(
+      shard, DayOfId(packet), [packet](const DayFile& file) { return file.FindPacket(packet); },
+      [&] { return FindRows(shard, packet); });
+}
+
+base::Result<std::optional<model::Packet>> RocksdbPacketStore::FindRows(
     model::ShardId shard, model::PacketId packet) const {
   rocksdb::PinnableSlice value;
   const Key key = PacketKey(shard, packet);
@@ -76,18 +105,30 @@ void RocksdbPacketStore::InsertClaim(Batch& batch, model::ShardId shard, model::
 base::Result<std::optional<model::Claim>> RocksdbPacketStore::FindClaim(model::ShardId shard,
                                                                         model::PacketId packet,
                                                                         model::UserId user) const {
-  rocksdb::PinnableSlice value;
-  const Key key = ClaimKey(shard, packet, user);
-  const auto found = view_.Get(Table::kClaims, key, Reach::kDisk, &value);
-  if (!found) return found.error();
-  if (!*found) return std::optional<model::Claim>();
-  model::Claim claim;
-  claim.user = user;
-  if (!DecodeClaim(value, &claim)) return BrokenRow("claim", key.slice());
-  return std::optional(claim);
+  const auto in_rows = [&]() -> base::Result<std::optional<model::Claim>> {
+    rocksdb::PinnableSlice value;
+    const Key key = ClaimKey(shard, packet, user);
+    const auto found = view_.Get(Table::kClaims, key, Reach::kDisk, &value);
+    if (!found) return found.error();
+    if (!*found) return std::optional<model::Claim>();
+    model::Claim claim;
+    claim.user = user;
+    if (!DecodeClaim(value, &claim)) return BrokenRow("claim", key.slice());
+    return std::optional(claim);
+  };
+  return WhereItIs(
+      shard, DayOfId(packet),
+      [packet, user](const DayFile& file) { return file.FindClaim(packet, user); }, in_rows);
 }
 
 base::Result<std::vector<model::Claim>> RocksdbPacketStore::ListClaims(
+    model::ShardId shard, model::PacketId packet) const {
+  return WhereItIs(
+      shard, DayOfId(packet), [packet](const DayFile& file) { return file.ListClaims(packet); },
+      [&] { return ListClaimRows(shard, packet); });
+}
+
+base::Result<std::vector<model::Claim>> RocksdbPacketStore::ListClaimRows(
     model::ShardId shard, model::PacketId packet) const {
   auto scan = Scan::From(view_, Table::kClaims, ClaimKey(shard, packet, model::UserId(0)),
                          ClaimKey(shard, packet, model::UserId(INT64_MAX)).Byte('\0'));
@@ -140,6 +181,19 @@ base::Result<std::optional<model::PacketId>> RocksdbPacketStore::NextPacket(
       return ended.error();
     }
   }
+  for (const int32_t day : files_.MaybeFrom(shard, DayOfId(after))) {
+    if (next && DayOfId(*next) < day) break;
+    auto archived = files_.Find(view_, shard, day);
+    if (!archived) return std::move(archived).error();
+    if (!archived->has_value()) continue;
+    auto file = files_.Open(**archived);
+    if (!file) return std::move(file).error();
+    auto first = (*file)->ListPackets(after, 1);
+    if (!first) return std::move(first).error();
+    if (first->empty()) continue;
+    if (!next || first->front().header.id < *next) next = first->front().header.id;
+    break;
+  }
   return next;
 }
 
@@ -147,25 +201,43 @@ base::Result<std::optional<model::PacketId>> RocksdbPacketStore::NextPacket(
 base::Result<std::vector<model::Packet>> RocksdbPacketStore::ListPackets(model::ShardId shard,
                                                                          model::PacketId after,
                                                                          size_t limit) const {
+  using Listed = base::Result<std::vector<model::Packet>>;
   std::vector<model::Packet> packets;
   while (packets.size() < limit) {
     const auto first = NextPacket(shard, packets.empty() ? after : packets.back().header.id);
     if (!first) return first.error();
     if (!first->has_value()) break;
-    auto scan =
-        Scan::From(view_, Table::kPackets, PacketKey(shard, **first), AfterDay(shard, **first));
-    if (!scan) return scan.error();
-    for (scan->ToFirst(); scan->at_row() && packets.size() < limit; scan->Next()) {
-      model::Packet& packet = packets.emplace_back();
-      packet.header.id = model::PacketId(LastId(scan->key()));
-      if (!DecodePacket(scan->value(), &packet.header)) return BrokenRow("packet", scan->key());
-      auto status = ReadStatus(shard, packet.header.id);
-      if (!status) return status.error();
-      packet.status = *status;
-    }
-    if (scan->at_row()) break;
-    if (auto ended = scan->status(); !ended) return ended.error();
+    const size_t room = limit - packets.size();
+    auto of_day = WhereItIs(
+        shard, DayOfId(**first),
+        [&](const DayFile& file) {
+          return file.ListPackets(model::PacketId((*first)->value - 1), room);
+        },
+        [&]() -> Listed { return ListRows(shard, **first, room); });
+    if (!of_day) return of_day;
+    if (of_day->empty()) break;  // it went between two looks
+    std::move(of_day->begin(), of_day->end(), std::back_inserter(packets));
   }
+  return packets;
+}
+
+// From `first` to the end of its day.
+base::Result<std::vector<model::Packet>> RocksdbPacketStore::ListRows(model::ShardId shard,
+                                                                      model::PacketId first,
+                                                                      size_t limit) const {
+  auto scan = Scan::From(view_, Table::kPackets, PacketKey(shard, first), AfterDay(shard, first));
+  if (!scan) return scan.error();
+  std::vector<model::Packet> packets;
+  for (scan->ToFirst(); scan->at_row() && packets.size() < limit; scan->Next()) {
+    model::Packet& packet = packets.emplace_back();
+    packet.header.id = model::PacketId(LastId(scan->key()));
+    if (!DecodePacket(scan->value(), &packet.header)) return BrokenRow("packet", scan->key());
+    auto status = ReadStatus(shard, packet.header.id);
+    if (!status) return status.error();
+    packet.status = *status;
+  }
+  if (scan->at_row()) return packets;
+  if (auto ended = scan->status(); !ended) return ended.error();
   return packets;
 }
 
