@@ -13,7 +13,8 @@ template <class Command>
 concept MoneyCommand =
     std::is_same_v<Command, model::SendPacket> || std::is_same_v<Command, model::MoveManyFunds> ||
     std::is_same_v<Command, model::SetFrozen> || std::is_same_v<Command, model::OpenPacket> ||
-    std::is_same_v<Command, model::ReturnPacket> || std::is_same_v<Command, model::MendPacket>;
+    std::is_same_v<Command, model::ReturnPacket> || std::is_same_v<Command, model::MendPacket> ||
+    std::is_same_v<Command, model::ArchiveDay> || std::is_same_v<Command, model::RestoreDay>;
 
 template <class... Cases>
 struct Overloaded : Cases... {

@@ -29,7 +29,8 @@ MoneyShard::MoneyShard(model::ShardId shard, storage::MoneyStore& store,
       wallets_(shard, store.ledger(), books_, routes, counters, limits,
                PartOf(held.wallets, store.identity())),
       packets_(shard, store.packets(), store.money_identity(), books_, routes, board, counters,
-               limits, PartOf(held.packets, store.identity())) {}
+               limits, PartOf(held.packets, store.identity())),
+      days_(shard, store) {}
 
 void MoneyShard::Apply(shard::UnitOfWork& work, const model::Command& command) {
   const model::ReplyTo& to = command.reply_to;
@@ -40,6 +41,8 @@ void MoneyShard::Apply(shard::UnitOfWork& work, const model::Command& command) {
                  [&](const model::OpenPacket& c) { packets_.Open(work, to, c); },
                  [&](const model::ReturnPacket& c) { packets_.Return(work, to, c); },
                  [&](const model::MendPacket& c) { packets_.Mend(work, to, c); },
+                 [&](const model::ArchiveDay& c) { days_.Archive(work, to, c); },
+                 [&](const model::RestoreDay& c) { days_.Restore(work, to, c); },
                  [&](const auto&) { CHECK(false); },  // message shards' and the executor's own
              },
              command.body);

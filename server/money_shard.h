@@ -7,6 +7,7 @@
 
 #include "money/board.h"
 #include "money/books.h"
+#include "money/days.h"
 #include "money/limits.h"
 #include "money/packets.h"
 #include "money/routes.h"
@@ -48,6 +49,7 @@ class MoneyShard final : public shard::Logic {
   money::BooksOfShard books_;
   money::Wallets wallets_;
   money::Packets packets_;
+  money::Days days_;
 };
 
 }  // namespace hongyan

@@ -153,6 +153,22 @@ struct MendPacket {
   How how = How::kRetry;
 };
 
+// -- days of packets: goes to each money shard that has some of that day
+// --------------------------------------------------------------
+
+// The day's rows go, its file stands for them (money/days.h makes the file and `day` before). BUSY
+// as long as an item about its packets is not acknowledged.
+struct ArchiveDay {
+  ArchivedDay day;
+};
+
+// Brings back rows of an archived day, those of packets after `after`; DayRestored says how far. To
+// be asked again until it is done: then the day is not archived any more.
+struct RestoreDay {
+  int32_t day = 0;
+  PacketId after;
+};
+
 // -- channels: answered by the executor itself, for the administrator
 // --------------------------------------
 
@@ -171,10 +187,10 @@ struct AcceptChannel {
   ShardId target = 0;
 };
 
-using CommandBody =
-    std::variant<SendMessage, CreateGroup, ChangeMembers, CreateUsers, SetPassword, SetDisabled,
-                 OpenSession, RevokeTokens, ConfirmCursor, SendPacket, MoveManyFunds, SetFrozen,
-                 OpenPacket, ReturnPacket, MendPacket, RetryParked, AcceptChannel>;
+using CommandBody = std::variant<SendMessage, CreateGroup, ChangeMembers, CreateUsers, SetPassword,
+                                 SetDisabled, OpenSession, RevokeTokens, ConfirmCursor, SendPacket,
+                                 MoveManyFunds, SetFrozen, OpenPacket, ReturnPacket, MendPacket,
+                                 ArchiveDay, RestoreDay, RetryParked, AcceptChannel>;
 
 // -- replies
 // ---------------------------------------------------------------------------------------------
@@ -230,8 +246,13 @@ struct FundsMoved {
   std::vector<base::Result<MoveOutcome>> outcomes;
 };
 
+struct DayRestored {
+  PacketId last;  // ask again with it as `after`
+  bool done = false;
+};
+
 using ReplyBody = std::variant<Done, Sent, GroupChanged, UsersCreated, SessionOpened, ParkedRetried,
-                               PacketSending, Opened, FundsMoved>;
+                               PacketSending, Opened, FundsMoved, DayRestored>;
 using Reply = base::Result<ReplyBody>;
 
 // Where a reply goes: which of the outlet's loops, and that loop's own ticket. Ticket 0 = nobody

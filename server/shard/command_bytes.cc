@@ -1,5 +1,6 @@
 #include "shard/command_bytes.h"
 
+#include <utility>
 #include <variant>
 
 namespace hongyan::shard {
@@ -32,6 +33,9 @@ struct BodyBytes {
     }
     return bytes;
   }
+  size_t operator()(const model::ArchiveDay& c) const {
+    return c.day.file.size() + c.day.acknowledged.size() * sizeof(std::pair<int64_t, int64_t>);
+  }
   // All others are flat.
   size_t operator()(const model::SetDisabled&) const { return 0; }
   size_t operator()(const model::RevokeTokens&) const { return 0; }
@@ -40,6 +44,7 @@ struct BodyBytes {
   size_t operator()(const model::OpenPacket&) const { return 0; }
   size_t operator()(const model::ReturnPacket&) const { return 0; }
   size_t operator()(const model::MendPacket&) const { return 0; }
+  size_t operator()(const model::RestoreDay&) const { return 0; }
   size_t operator()(const model::RetryParked&) const { return 0; }
   size_t operator()(const model::AcceptChannel&) const { return 0; }
 };

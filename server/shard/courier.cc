@@ -10,6 +10,7 @@ namespace hongyan::shard {
 namespace {
 
 constexpr int64_t kNsPerMs = 1'000'000;
+constexpr int64_t kTrimIntervalNs = 10'000'000'000;
 constexpr int64_t kTrimItems = 1024;    // a range this long is worth a trim
 constexpr size_t kGivenRecords = 8192;  // beyond, neighbours are merged: ages become coarser
 
@@ -255,9 +256,11 @@ void Courier::Pump(storage::ChannelStore& store, cluster::Carrier& carrier, int6
   carrier.Send(std::move(message));
 }
 
-void Courier::TrimIfDue(storage::ChannelStore& store, bool quiet) {
+void Courier::TrimIfDue(storage::ChannelStore& store, bool quiet, int64_t now_ns) {
   if (!met_ || applied_ <= trimmed_) return;
-  if (!quiet && applied_ - trimmed_ < kTrimItems) return;
+  const bool late = now_ns - last_trim_ns_ >= kTrimIntervalNs;
+  if (!quiet && !late && applied_ - trimmed_ < kTrimItems) return;
+  last_trim_ns_ = now_ns;
   if (auto trimmed = store.TrimOutbox(channel_, applied_); !trimmed) return;
   trimmed_ = applied_;
   oldest_kept_ = applied_ + 1;

@@ -35,9 +35,9 @@ class Courier {
   // Sends what is due: a hello until the ends have met, then items. Refills from `store` first.
   void Pump(storage::ChannelStore& store, cluster::Carrier& carrier, int64_t now_ns);
 
-  // Rows up to here need not be kept. Lazily: asks for it only once enough has gathered or time has
-  // passed.
-  void TrimIfDue(storage::ChannelStore& store, bool quiet);
+  // Rows up to here need not be kept. Lazily: asks for it only once enough has gathered, or it is
+  // quiet, or ten seconds have passed: archives wait for it.
+  void TrimIfDue(storage::ChannelStore& store, bool quiet, int64_t now_ns);
 
   int64_t head() const { return head_; }
   bool met() const { return met_; }
@@ -94,6 +94,7 @@ class Courier {
   int64_t shown_total_fen_ = 0;
   int64_t oldest_total_fen_ = 0;
   int64_t trimmed_ = 0;
+  int64_t last_trim_ns_ = 0;
   uint64_t meeting_ = 0;
   bool met_ = false;
   int64_t last_hello_ns_ = 0;

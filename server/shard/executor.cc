@@ -630,7 +630,7 @@ void Executor::Tick() {
   const int64_t now_ns = me.clock.BootNs();
   const bool quiet = me.queue.empty() && !me.ItemsWaiting();
   for (auto& [channel, courier] : me.driven.couriers) {
-    courier.TrimIfDue(me.store.channels(), quiet);
+    courier.TrimIfDue(me.store.channels(), quiet, now_ns);
     courier.Pump(me.store.channels(), me.carrier, now_ns);
   }
   if (now_ns - me.window_start_ns >= 1000 * kNsPerMs) {
