@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "access/money_wire.h"
+#include "admin/day_wire.h"
 #include "admin/errand.h"
 #include "admin/service.h"
 #include "money/audit.h"
@@ -168,6 +169,12 @@ void Service::ShowDay(ErrandPtr errand, const v1::ShowDay& request) {
     Fill(counts, reply.mutable_show_day());
     reply.mutable_show_day()->set_day(day);
     reply.mutable_show_day()->set_slot(money::DaySlot(day));
+    for (int n = 0; n < money_store_.identity().shards; ++n) {
+      const auto shard = static_cast<model::ShardId>(model::kFirstMoneyShard + n);
+      auto archived = money_store_.days().FindDay(shard, day);
+      if (!archived) return std::move(archived).error();
+      if (archived->has_value()) Fill(shard, **archived, reply.mutable_show_day()->add_files());
+    }
     return reply;
   });
 }

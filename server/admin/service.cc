@@ -181,6 +181,10 @@ void Service::Handle(ErrandPtr errand, const v1::AdminRequest& request) {
       return ShowPacket(std::move(errand), request.show_packet());
     case What::kShowDay:
       return ShowDay(std::move(errand), request.show_day());
+    case What::kArchiveDay:
+      return ArchiveDay(std::move(errand), request.archive_day());
+    case What::kRestoreDay:
+      return RestoreDay(std::move(errand), request.restore_day());
     case What::kEndPacket:
       return EndPacket(std::move(errand), request.end_packet());
     case What::kListQuarantine:

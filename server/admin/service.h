@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "base/worker_pool.h"
 #include "hongyan/v1/admin.pb.h"
+#include "money/days.h"
 #include "net/listener.h"
 #include "storage/message_store.h"
 #include "storage/money_store.h"
@@ -79,6 +80,14 @@ class Service {
   // packets.cc
   void ShowPacket(ErrandPtr errand, const v1::ShowPacket& request);
   void ShowDay(ErrandPtr errand, const v1::ShowDay& request);
+
+  // days.cc
+  void ArchiveDay(ErrandPtr errand, const v1::ArchiveDay& request);
+  void RestoreDay(ErrandPtr errand, const v1::RestoreDay& request);
+  // For the auditor's thread: carries a command to a shard and waits for its reply.
+  money::Ask AskShards();
+
+  // packets.cc
   void EndPacket(ErrandPtr errand, const v1::EndPacket& request);
   void ListQuarantine(ErrandPtr errand);
   void MendPacket(ErrandPtr errand, const v1::MendPacket& request);
@@ -105,7 +114,7 @@ class Service {
   storage::MoneyStore& money_store_;
   const std::vector<shard::Executor*> executors_;
   const Stats stats_;
-  std::atomic<bool> ending_{false};  // ends an audit's waiting
+  std::atomic<bool> ending_{false};  // ends the waiting of audits and archives
   base::WorkerPool auditor_;
 };
 

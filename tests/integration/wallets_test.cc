@@ -31,6 +31,17 @@ TEST_CASE("hongyan-admin shows a day's packets, and says where nothing can be pr
   CHECK(packets.at("left_fen") == "200");
   CHECK(server.AdminOk({"money", "day", "2026-01-01"}).find("packets  0: ") != std::string::npos);
   CHECK(server.AdminOk({"money", "wallet", "anna"}) == server.AdminOk({"wallet", "show", "anna"}));
+  const auto early = server.Admin({"money", "archive", day});
+  CHECK(early.exit_code == 1);
+  CHECK(early.err.find("is not drained: packets of it may still be made") != std::string::npos);
+  const auto none = server.Admin({"money", "archive", "2020-01-01"});
+  CHECK(none.exit_code == 1);
+  CHECK(none.err.find("there are no packets of day") != std::string::npos);
+  const auto not_archived = server.Admin({"money", "restore-day", day});
+  CHECK(not_archived.exit_code == 1);
+  CHECK(not_archived.err.find("is not archived") != std::string::npos);
+  CHECK(packets.at("files").empty());
+  CHECK(server.Admin({"money", "archive", "2026-02-30"}).exit_code == 2);
   CHECK(server.Admin({"money", "day", "2026-02-30"}).exit_code == 2);
   CHECK(server.Admin({"money", "day", "yesterday"}).exit_code == 2);
   CHECK(server.Admin({"money", "packet", "12345"}).exit_code == 1);

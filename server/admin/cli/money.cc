@@ -123,6 +123,21 @@ std::optional<int32_t> ParseDay(const std::string& text) {
   return static_cast<int32_t>(std::chrono::sys_days(date).time_since_epoch().count());
 }
 
+json FilesJson(const google::protobuf::RepeatedPtrField<v1::DayFile>& files) {
+  json out = json::array();
+  for (const v1::DayFile& file : files) {
+    out.push_back({{"shard", file.shard()},
+                   {"file", file.file()},
+                   {"packets", file.packets()},
+                   {"claims", file.claims()},
+                   {"created_fen", std::to_string(file.created_fen())},
+                   {"claimed_fen", std::to_string(file.claimed_fen())},
+                   {"refunded_fen", std::to_string(file.refunded_fen())},
+                   {"archived_ms", file.archived_ms()}});
+  }
+  return out;
+}
+
 void ShowDay(Context& context, const std::string& date, const v1::ShowDayReply& day) {
   if (context.json) {
     std::cout << json{{"day", date},
@@ -138,7 +153,8 @@ void ShowDay(Context& context, const std::string& date, const v1::ShowDayReply& 
                       {"total_fen", std::to_string(day.total_fen())},
                       {"taken_fen", std::to_string(day.taken_fen())},
                       {"left_fen", std::to_string(day.left_fen())},
-                      {"refunded_fen", std::to_string(day.refunded_fen())}}
+                      {"refunded_fen", std::to_string(day.refunded_fen())},
+                      {"files", FilesJson(day.files())}}
                      .dump(2)
               << '\n';
     return;
@@ -151,6 +167,30 @@ void ShowDay(Context& context, const std::string& date, const v1::ShowDayReply& 
   std::printf("money    %s yuan: %s taken in %" PRId64 " shares, %s left, %s went back\n",
               YuanText(day.total_fen()).c_str(), YuanText(day.taken_fen()).c_str(), day.claims(),
               YuanText(day.left_fen()).c_str(), YuanText(day.refunded_fen()).c_str());
+  for (const v1::DayFile& file : day.files()) {
+    std::printf("archived shard %u, %s, in money/days/%s\n", file.shard(),
+                TimeText(file.archived_ms()).c_str(), Shown(file.file()).c_str());
+  }
+}
+
+void ShowMovedDay(Context& context, const std::string& date, const v1::MoveDayReply& moved) {
+  if (context.json) {
+    std::cout << json{{"day", date},
+                      {"packets", moved.packets()},
+                      {"files", FilesJson(moved.files())}}
+                     .dump(2)
+              << '\n';
+    return;
+  }
+  std::printf(
+      "%s: %" PRId64 " packets are %s\n", date.c_str(), moved.packets(),
+      moved.files().empty() ? "in the store again; their files stay where they are" : "archived");
+  for (const v1::DayFile& file : moved.files()) {
+    std::printf("shard %u: money/days/%s, %" PRId64 " packets, %s yuan = %s taken + %s gone back\n",
+                file.shard(), Shown(file.file()).c_str(), file.packets(),
+                YuanText(file.created_fen()).c_str(), YuanText(file.claimed_fen()).c_str(),
+                YuanText(file.refunded_fen()).c_str());
+  }
 }
 
 void Audit(Context& context, const v1::AuditReply& audit) {
@@ -206,16 +246,42 @@ void AddMoneyCommands(CLI::App& app, Context& context) {
     });
   });
 
+  const auto add_day = [](CLI::App* command) {
+    const auto date = std::make_shared<std::string>();
+    command->add_option("DAY", *date, "YYYY-MM-DD, UTC")->required();
+    return date;
+  };
+  const auto parse = [](const std::string& date) {
+    const auto number = ParseDay(date);
+    if (!number) throw CLI::ValidationError("'" + date + "' is no day: use YYYY-MM-DD");
+    return *number;
+  };
   auto* const day = money->add_subcommand("day", "the packets of one day, by the day in their ids");
-  const auto date = std::make_shared<std::string>();
-  day->add_option("DAY", *date, "YYYY-MM-DD, UTC")->required();
-  day->callback([&context, date] {
-    const auto number = ParseDay(*date);
-    if (!number) throw CLI::ValidationError("'" + *date + "' is no day: use YYYY-MM-DD");
+  day->callback([&context, parse, date = add_day(day)] {
     v1::AdminRequest request;
-    request.mutable_show_day()->set_day(*number);
+    request.mutable_show_day()->set_day(parse(*date));
     context.Ask(
         request, [&](const v1::AdminReply& reply) { ShowDay(context, *date, reply.show_day()); },
+        kAuditPatienceS);
+  });
+  auto* const archive = money->add_subcommand(
+      "archive", "move the packets of one day into files, once nothing of it can change any more");
+  archive->callback([&context, parse, date = add_day(archive)] {
+    v1::AdminRequest request;
+    request.mutable_archive_day()->set_day(parse(*date));
+    context.Ask(
+        request,
+        [&](const v1::AdminReply& reply) { ShowMovedDay(context, *date, reply.move_day()); },
+        kAuditPatienceS);
+  });
+  auto* const restore =
+      money->add_subcommand("restore-day", "bring the packets of an archived day back");
+  restore->callback([&context, parse, date = add_day(restore)] {
+    v1::AdminRequest request;
+    request.mutable_restore_day()->set_day(parse(*date));
+    context.Ask(
+        request,
+        [&](const v1::AdminReply& reply) { ShowMovedDay(context, *date, reply.move_day()); },
         kAuditPatienceS);
   });
 
