@@ -159,6 +159,15 @@ mutate refusals-of-a-lost-batch server/shard/executor.cc \
   'for (auto& reply : replies) reply.reply = StoreStopped("not stored; send the same request again");' \
   'for (auto& reply : replies) if (reply.reply.ok()) reply.reply = StoreStopped("not stored");'
 mutate who-may-see $money/reader.cc 'if (!member && !own->has_value()' 'if (false && !own->has_value()'
+mutate day-over $money/days.cc 'if (DayOf(work.time_ms()) < day.day + 2) {' 'if (DayOf(work.time_ms()) < day.day + 1) {'
+mutate day-closed $money/days.cc 'if (!model::Closed(packet.status.state)) return' 'if (false) return'
+mutate day-without-quarantine $money/days.cc 'if (packet.status.quarantined) return' 'if (false) return'
+mutate day-adds-up $money/days.cc 'return NotDrained(shard, day, name + " does not add up: " + flaw->text);' ''
+mutate day-acknowledged $money/days.cc 'if (auto complete = CheckAcknowledged(day); !complete) return complete.error();' ''
+mutate day-acknowledged-to-the-last $money/days.cc '**oldest > number' '**oldest >= number'
+mutate day-archived-once $money/days.cc 'if (found->has_value()) return Refusal(model::Reason::kDayDrained);' ''
+mutate day-restored-whole $money/days.cc \
+  'if (auto good = store.days().Verify(shard, archived); !good) return good;' ''
 
 
 # -- both ends of a channel
@@ -180,6 +189,17 @@ mutate expiry-key-with-the-packet server/storage/rocksdb/rocksdb_packets.cc \
   'Staged(batch).Put(Table::kExpiries, ExpiryKey(shard, header.expires_ms, header.id), {});' ''
 mutate expiry-key-stays server/storage/rocksdb/rocksdb_packets.cc \
   'Staged(batch).Delete(Table::kExpiries, ExpiryKey(shard, header.expires_ms, header.id));' ''
+mutate day-rows-go server/storage/rocksdb/rocksdb_days.cc \
+  'for (const Table table : kTablesOfDays) staged.DeleteRange(table, first, end);' ''
+mutate day-row-with-the-rows server/storage/rocksdb/rocksdb_days.cc \
+  'staged.Put(Table::kRest, DayKey(shard, day.day), EncodeDay(day));' ''
+mutate day-known-after-restart server/storage/rocksdb/rocksdb_money_store.cc \
+  'if (auto loaded = impl->files.Load(); !loaded) return loaded.error();' ''
+mutate day-archived-until-restored server/storage/rocksdb/rocksdb_days.cc \
+  'if (restored.done) staged.Delete(Table::kRest, DayKey(shard, day));' \
+  'staged.Delete(Table::kRest, DayKey(shard, day));'
+mutate day-file-by-its-hash server/storage/rocksdb/rocksdb_days.cc \
+  'if (*hash == day.hash) return {};' 'return {};'
 mutate mark-after-sync server/storage/rocksdb/store_core.cc \
   'channels_.StageTrims(&writes);' \
   'channels_.StageTrims(&writes); if (!options_.unsafe_no_sync) keeper_->Durable(staged.heads());'

@@ -51,7 +51,8 @@ class Auditor {
     }
     snapshot_ = *std::move(snapshot);
     ReadAll();
-    if (!ties_.even()) {
+    // What could not be read has its other end nowhere: that is no finding.
+    if (!ties_.even() && report_.unread.empty()) {
       ties_.LookCloser();
       closer_ = true;
       ReadAll();

@@ -141,7 +141,7 @@ base::Result<void> ArchiveShard(storage::MoneyStore& store, ShardId shard, int32
   if (found->has_value()) return {};
   ArchivedDay asked;
   asked.day = day;
-  if (auto over = ask(shard, model::ArchiveDay{asked}); !over) return over.error();
+  if (auto over = AskPatiently(ask, shard, model::ArchiveDay{asked}); !over) return over.error();
   auto archived = Export(store, shard, day);
   if (!archived) return std::move(archived).error();
   if (archived->totals.packets == 0) return {};

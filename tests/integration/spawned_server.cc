@@ -117,7 +117,12 @@ void SpawnedServer::Start() {
   const int in = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   const int err =
       ::open((directory_ + "/log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  pid_ = Spawn(CommandLine(), in, err, err);
+  std::vector<std::string> command = CommandLine();
+  if (clock_ahead_s_ != 0) {
+    command.insert(command.begin(), {"/usr/bin/env", std::string("LD_PRELOAD=") + MOVED_CLOCK,
+                                     "HONGYAN_CLOCK_AHEAD_S=" + std::to_string(clock_ahead_s_)});
+  }
+  pid_ = Spawn(command, in, err, err);
   ::close(in);
   ::close(err);
   const auto end = steady_clock::now() + seconds(60);

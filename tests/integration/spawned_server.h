@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,8 @@ class SpawnedServer {
   // SIGKILL; and a start on the same data, on another port unless one was given.
   void Kill();
   void Start();
+  // From the next start on its wall clock is so far ahead of the machine's.
+  void MoveClock(int64_t ahead_s) { clock_ahead_s_ = ahead_s; }
 
   // SIGTERM without waiting; then the exit code, at most a minute later.
   void Terminate();
@@ -53,6 +56,7 @@ class SpawnedServer {
   std::string data_;
   pid_t pid_ = -1;
   int port_ = 0;
+  int64_t clock_ahead_s_ = 0;
 };
 
 }  // namespace hongyan::integration
