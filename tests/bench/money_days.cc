@@ -1,8 +1,11 @@
 #include "money_days.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <utility>
@@ -27,6 +30,7 @@ constexpr int64_t kLongDays = 35;  // past the wrap of the 32 slots
 constexpr int32_t kLongShares = 60;
 constexpr int32_t kShares = 4;
 constexpr size_t kAtOnce = 250;  // packets sent, or opened, in one go
+constexpr size_t kAlone = 200;   // packets of a day that are first opened by one alone
 
 static_assert(kLongShares > kLongDays);
 
@@ -35,6 +39,38 @@ struct Given {
   PacketId packet;
   UserId user;
   model::Opened opened;
+};
+
+class Stopwatch {
+ public:
+  double us() const {
+    return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start_)
+        .count();
+  }
+
+ private:
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+double Quantile(std::vector<double>& values, size_t percent) {
+  std::sort(values.begin(), values.end());
+  return values[std::min(values.size() - 1, values.size() * percent / 100)];
+}
+
+int64_t ResidentMib() {
+  int64_t size = 0;
+  int64_t resident = 0;
+  std::ifstream("/proc/self/statm") >> size >> resident;
+  return resident * ::sysconf(_SC_PAGESIZE) >> 20;
+}
+
+// Of one day.
+struct Figures {
+  double reply_p50_us = 0;  // a lone open: until its reply, hence with a sync
+  double reply_p99_us = 0;
+  double crowd_p50_us = 0;  // an open among many, and its credit
+  double crowd_p99_us = 0;
+  double disk_bytes = 0;  // for each packet ever made, in the store and in files of days
 };
 
 class Calendar {
@@ -47,12 +83,16 @@ class Calendar {
     house_->Deposit(0, kPeople, 100'000'000);
     long_ = Make(kLongPackets, kLongShares);
     OpenHouse(kDayMs);
-    std::printf("%5s %10s %12s %12s %12s\n", "day", "packets", "open us", "p99 us", "disk/packet");
+    std::printf("%5s %10s %19s %19s %12s %8s\n", "", "", "a lone open, us", "in a crowd, us", "",
+                "memory");
+    std::printf("%5s %10s %9s %9s %9s %9s %12s %8s\n", "day", "packets", "p50", "p99", "p50", "p99",
+                "disk/packet", "MiB");
     for (int32_t day = 0; day < options_.days; ++day) {
       LiveThrough(day);
       if (day > 0) Archive(day - 1);
     }
     ArchiveFirstDay();
+    OpenHouse(kDayMs);  // nothing of them is remembered
     AskAgain("archived");
     BringBackAndAway(kFirstDay + 5);
     PrintFlatness();
@@ -97,57 +137,78 @@ class Calendar {
     return packets;
   }
 
-  // The last packet of ten is left with a share for its expiry.
-  void OpenAll(const std::vector<PacketId>& packets, std::vector<double>* open_us) {
+  // Opens of packets that nobody else asks for, one after the other: microseconds to each reply.
+  std::vector<double> OpenAlone(const std::vector<PacketId>& packets) {
+    std::vector<double> reply_us;
+    for (const PacketId packet : packets) {
+      const UserId user = MoneyHouse::User(person_++ % kPeople);
+      const Stopwatch watch;
+      const uint64_t ticket = house_->Open(packet, user);
+      house_->Await(ticket);
+      reply_us.push_back(watch.us());
+      const auto opened = house_->Take(ticket);
+      if (!opened) {
+        Wrong("an open was refused: " + opened.error().text);
+      } else if (packet == packets.front()) {
+        given_.push_back({packet, user, std::get<model::Opened>(*opened)});
+      }
+    }
+    house_->Run();
+    return reply_us;
+  }
+
+  // All shares that are left, but one in the last packet of ten, for its expiry; many at once.
+  // Microseconds an open took of the shards' time, with its credit, for each such crowd.
+  std::vector<double> OpenInCrowds(const std::vector<PacketId>& packets, size_t opened_alone) {
+    std::vector<double> open_us;
     for (size_t from = 0; from < packets.size(); from += kAtOnce) {
       const size_t end = std::min(from + kAtOnce, packets.size());
-      std::vector<std::pair<uint64_t, Given>> asked;
-      const auto start = std::chrono::steady_clock::now();
+      std::vector<uint64_t> tickets;
+      const Stopwatch watch;
       for (size_t i = from; i < end; ++i) {
-        const int32_t opens = i % 10 == 9 ? kShares - 1 : kShares;
+        const int32_t opens = kShares - (i < opened_alone ? 1 : 0) - (i % 10 == 9 ? 1 : 0);
         for (int32_t n = 0; n < opens; ++n) {
-          const UserId user = MoneyHouse::User(person_++ % kPeople);
-          asked.push_back({house_->Open(packets[i], user), {packets[i], user, {}}});
+          tickets.push_back(house_->Open(packets[i], MoneyHouse::User(person_++ % kPeople)));
         }
       }
       house_->Run();
-      const std::chrono::duration<double, std::micro> took =
-          std::chrono::steady_clock::now() - start;
-      open_us->push_back(took.count() / static_cast<double>(asked.size()));
-      for (auto& [ticket, given] : asked) {
-        auto opened = house_->Take(ticket);
-        if (!opened) {
-          Wrong("an open was refused: " + opened.error().text);
-          continue;
-        }
-        given.opened = std::get<model::Opened>(*opened);
-        if (given.packet == packets.front() && given.opened.ordinal == 1) given_.push_back(given);
+      open_us.push_back(watch.us() / static_cast<double>(tickets.size()));
+      for (const uint64_t ticket : tickets) {
+        const auto opened = house_->Take(ticket);
+        if (!opened) Wrong("an open was refused: " + opened.error().text);
       }
     }
+    return open_us;
   }
 
   void LiveThrough(int32_t day) {
     const auto packets = Make(options_.packets / options_.days, kShares);
     clock_.Advance(kHourMs);
-    std::vector<double> open_us;
-    OpenAll(packets, &open_us);
-    if (day < kLongDays - 1) OpenLongOnes();
-    std::sort(open_us.begin(), open_us.end());
-    medians_.push_back(open_us[open_us.size() / 2]);
-    disk_.push_back(static_cast<double>(house_->store().stats().disk_bytes) /
-                    static_cast<double>(made_));
-    std::printf("%5d %10lld %12.2f %12.2f %12.0f\n", day, static_cast<long long>(made_),
-                medians_.back(), open_us[open_us.size() * 99 / 100], disk_.back());
+    const size_t alone = std::min(kAlone, packets.size());
+    std::vector<double> reply_us = OpenAlone({packets.begin(), packets.begin() + alone});
+    std::vector<double> crowd_us = OpenInCrowds(packets, alone);
+    if (day < kLongDays - 1) OpenLongOnes(day);
+    Figures& today = figures_.emplace_back();
+    today.reply_p50_us = Quantile(reply_us, 50);
+    today.reply_p99_us = Quantile(reply_us, 99);
+    today.crowd_p50_us = Quantile(crowd_us, 50);
+    today.crowd_p99_us = Quantile(crowd_us, 99);
+    today.disk_bytes =
+        static_cast<double>(house_->store().stats().disk_bytes) / static_cast<double>(made_);
+    std::printf("%5d %10lld %9.0f %9.0f %9.2f %9.2f %12.0f %8lld\n", day,
+                static_cast<long long>(made_), today.reply_p50_us, today.reply_p99_us,
+                today.crowd_p50_us, today.crowd_p99_us, today.disk_bytes,
+                static_cast<long long>(ResidentMib()));
     std::fflush(stdout);
     clock_.Advance(kDayMs - kHourMs);
     house_->Tick();  // what was left of today's goes back
   }
 
   // By somebody new each day.
-  void OpenLongOnes() {
+  void OpenLongOnes(int32_t day) {
     std::vector<uint64_t> tickets;
     for (const PacketId packet : long_) {
-      tickets.push_back(house_->Open(packet, MoneyHouse::User(person_++ % kPeople)));
+      tickets.push_back(house_->Open(packet, MoneyHouse::User(kPeople + day)));
     }
     house_->Run();
     for (const uint64_t ticket : tickets) {
@@ -189,8 +250,12 @@ class Calendar {
 
   // Whoever opened gets the same again, and nobody else gets anything.
   void AskAgain(const char* when) {
+    std::vector<double> reply_us;
     for (const Given& given : given_) {
+      const Stopwatch watch;
       const uint64_t own = house_->Open(given.packet, given.user);
+      house_->Await(own);
+      reply_us.push_back(watch.us());
       const uint64_t other = house_->Open(given.packet, MoneyHouse::User(kPeople + 7));
       house_->Run();
       const auto again = house_->Take(own);
@@ -205,6 +270,8 @@ class Calendar {
       }
       if (house_->Take(other).ok()) Wrong(std::string(when) + ": a closed packet was opened");
     }
+    std::printf("%s: a repeated open of each day took %.0f us, at most %.0f\n", when,
+                Quantile(reply_us, 50), Quantile(reply_us, 100));
   }
 
   void BringBackAndAway(int32_t day) {
@@ -213,6 +280,7 @@ class Calendar {
     for (const auto& state : *restored) {
       if (state.archived) Wrong("a restored day is still archived");
     }
+    OpenHouse(kDayMs);
     AskAgain("after a restore");
     auto archived = money::ArchiveDay(house_->store(), day, house_->asker());
     if (!archived) Wrong("archived again: " + archived.error().text);
@@ -221,20 +289,26 @@ class Calendar {
 
   // The first days are not counted: caches and files begin.
   void PrintFlatness() const {
-    const auto mean = [](const std::vector<double>& values, size_t from, size_t count) {
-      double sum = 0;
-      for (size_t i = from; i < from + count; ++i) sum += values[i];
-      return sum / static_cast<double>(count);
-    };
     constexpr size_t kSkip = 3;
     constexpr size_t kCount = 8;
-    const size_t last = medians_.size() - kCount;
-    std::printf("open: %.2f us on days %zu to %zu, %.2f us on the last %zu\n",
-                mean(medians_, kSkip, kCount), kSkip, kSkip + kCount - 1,
-                mean(medians_, last, kCount), kCount);
-    std::printf("disk: %.0f bytes a packet on days %zu to %zu, %.0f on the last %zu\n",
-                mean(disk_, kSkip, kCount), kSkip, kSkip + kCount - 1, mean(disk_, last, kCount),
+    const auto mean = [this](double Figures::*figure, size_t from) {
+      double sum = 0;
+      for (size_t i = from; i < from + kCount; ++i) sum += figures_[i].*figure;
+      return sum / kCount;
+    };
+    std::printf("means of days %zu to %zu, and of the last %zu:\n", kSkip, kSkip + kCount - 1,
                 kCount);
+    const std::pair<const char*, double Figures::*> rows[] = {
+        {"a lone open, p50 us", &Figures::reply_p50_us},
+        {"a lone open, p99 us", &Figures::reply_p99_us},
+        {"in a crowd, p50 us", &Figures::crowd_p50_us},
+        {"disk, bytes a packet", &Figures::disk_bytes},
+    };
+    for (const auto& [name, figure] : rows) {
+      const double first = mean(figure, kSkip);
+      const double last = mean(figure, figures_.size() - kCount);
+      std::printf("%-22s %9.1f %9.1f  ratio %.2f\n", name, first, last, last / first);
+    }
   }
 
   int Judge() {
@@ -265,9 +339,8 @@ class Calendar {
   int64_t person_ = 0;
   int64_t made_ = 0;
   std::vector<PacketId> long_;
-  std::vector<Given> given_;  // one a day
-  std::vector<double> medians_;
-  std::vector<double> disk_;
+  std::vector<Given> given_;  // one of each day
+  std::vector<Figures> figures_;
   int wrong_ = 0;
 };
 

@@ -15,8 +15,8 @@ struct DaysOptions {
 // expire; each day is archived once it is drained, while a few packets of the first day stay open
 // for 35 days and share their slot with a later day. At the end a day comes back and goes again,
 // and an opener of each day asks once more. Prints a line per day: what an open took, what a packet
-// holds on disk. The exit code is not 0 where anything was refused that should not be, or the books
-// do not add up.
+// holds on disk, what the process holds in memory. The exit code is not 0 where anything was
+// refused that should not be, or the books do not add up.
 int FortyDays(const DaysOptions& options);
 
 }  // namespace hongyan::bench

@@ -112,6 +112,14 @@ model::Reply MoneyHouse::Take(uint64_t ticket) {
   return reply;
 }
 
+void MoneyHouse::Await(uint64_t ticket) {
+  constexpr int kSteps = 10'000;
+  for (int steps = 0; !replies_.contains(ticket); ++steps) {
+    CHECK(steps < kSteps);
+    Step();
+  }
+}
+
 model::Reply MoneyHouse::Ask(model::ShardId shard, model::CommandBody body) {
   const uint64_t ticket = Submit(shard, std::move(body));
   Run();

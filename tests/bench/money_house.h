@@ -48,6 +48,8 @@ class MoneyHouse final : public shard::Outlet {
   // What time asks for, then Run.
   void Tick();
   model::Reply Take(uint64_t ticket);  // REQUIRES that it has come
+  // Until the reply has come, and no longer: what a client waits for.
+  void Await(uint64_t ticket);
   model::Reply Ask(model::ShardId shard, model::CommandBody body);
 
   // User number `index`: ids are hashes, so neighbours in a list are strangers in the store.
