@@ -102,6 +102,7 @@ mutate insert-never-upsert $money/packets.cc 'if (*found != nullptr) {
 mutate day-window $money/packets.cc 'id->day < today - 1 || id->day > today + 1' 'false'
 mutate day-window-narrower $money/packets.cc 'id->day < today - 1' 'id->day < today'
 mutate verdict-once $money/packets.cc '(*found)->status.state != PacketState::kCreated' 'false'
+mutate announced-is-kept $money/packets.cc 'status.announced = true;' ''
 mutate close-once $money/closing.cc \
   'if (model::Closed(packet.status.state)) return Refusal(ReasonOf(packet.status.state));' ''
 mutate refund-of-what-is-left $money/closing.cc 'status.refund_fen = refund;' 'status.refund_fen = refund - 1;'

@@ -79,6 +79,7 @@ struct PacketStatus {
   int64_t best_fen = 0;
   bool quarantined = false;  // its rows do not add up: only the administrator touches it
   int64_t held_fen = 0;      // quarantined: what of escrow is booked to suspense meanwhile
+  bool announced = false;    // its message is stored: what a close leaves of CREATED or OPEN
 };
 
 struct Packet {

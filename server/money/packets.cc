@@ -124,6 +124,7 @@ Outcome Packets::Apply(shard::UnitOfWork& work, const model::VerdictItem& item) 
   if (item.announced) {
     model::PacketStatus status = packet.status;
     status.state = PacketState::kOpen;
+    status.announced = true;
     live_.PutStatus(work, packet, status);
     return shard::ItemOutcome::Applied();
   }

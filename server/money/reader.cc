@@ -99,7 +99,8 @@ base::Result<Reader::Send> Reader::FindSend(model::UserId user,
   auto packet = packets_.FindPacket(*shard, known.packet);
   if (!packet) return std::move(packet).error();
   if (!packet->has_value()) return send;
-  switch ((*packet)->status.state) {
+  const model::PacketStatus& status = (*packet)->status;
+  switch (status.state) {
     case PacketState::kNone:
     case PacketState::kCreated:
       break;
@@ -107,8 +108,18 @@ base::Result<Reader::Send> Reader::FindSend(model::UserId user,
       send.state = SendState::kReturned;
       send.reason = model::ReturnReason::kRefused;
       break;
-    default:
+    case PacketState::kOpen:
+    case PacketState::kDone:
       send.state = SendState::kSent;
+      break;
+    case PacketState::kExpired:
+    case PacketState::kReturned:
+      // Nobody was told of one that closed before it was announced, and all of it came back.
+      send.state = status.announced ? SendState::kSent : SendState::kReturned;
+      if (status.announced) break;
+      send.reason = status.state == PacketState::kExpired ? model::ReturnReason::kExpired
+                                                          : model::ReturnReason::kByAdmin;
+      break;
   }
   return send;
 }

@@ -109,9 +109,11 @@ TEST_CASE_TEMPLATE("a status is as it was last put, and many in a batch cost one
     }
     CHECK(batch.records() == 1);
   });
-  packet.status = {PacketState::kExpired, 40, 0, 8'000, 1'790'086'400'001, 17, 900, true, 8'000};
+  packet.status = {
+      PacketState::kExpired, 40, 0, 8'000, 1'790'086'400'001, 17, 900, true, 8'000, true};
   adapter.Restart();
   CHECK((*adapter.store().packets().FindPacket(kShard, packet.header.id))->status.left == 40);
+  CHECK_FALSE((*adapter.store().packets().FindPacket(kShard, packet.header.id))->status.announced);
   Put(adapter.store(), packet);
   adapter.Restart();
   const auto found = *adapter.store().packets().FindPacket(kShard, packet.header.id);
@@ -125,6 +127,7 @@ TEST_CASE_TEMPLATE("a status is as it was last put, and many in a batch cost one
   CHECK(found->status.best_fen == 900);
   CHECK(found->status.quarantined);
   CHECK(found->status.held_fen == 8'000);
+  CHECK(found->status.announced);
   CHECK(found->header.terms.total_fen == 20'000);
 }
 

@@ -188,6 +188,15 @@ void MoneyWitness::LookAtPacket(PacketId packet, const model::PacketHeader& head
     INVARIANT(claim.user != terms.sender || terms.conversation.is_group(),
               "the sender opened packet {} of a 1:1 chat", packet.value);
   }
+  const bool taken_from =
+      status.state == PacketState::kOpen || status.state == PacketState::kDone || !claims.empty();
+  INVARIANT(!taken_from || status.announced, "packet {} was never announced, and is open",
+            packet.value);
+  INVARIANT(!status.announced ||
+                (status.state != PacketState::kCreated && status.state != PacketState::kRefused &&
+                 messages_.announced().contains(packet)),
+            "packet {} is said to be announced in state {}", packet.value,
+            static_cast<int>(status.state));
   const auto k = static_cast<int32_t>(claims.size());
   INVARIANT(k + status.left == terms.shares && static_cast<int32_t>(ordinals.size()) == k &&
                 (k == 0 || (*ordinals.begin() == 1 && *ordinals.rbegin() == k)),
@@ -277,7 +286,8 @@ void MoneyWitness::AskForSends(const money::Reader& reader) const {
   for (const auto& [key, packet] : sent_) {
     const auto send = reader.FindSend(key.first, key.second);
     const model::PacketStatus* status = Status(packet);
-    const bool back = status == nullptr || status->state == PacketState::kRefused;
+    // Closed before its message was known to be stored: nobody was told, and all came back.
+    const bool back = status == nullptr || !status->announced;
     INVARIANT(send.ok() && send->packet == packet &&
                   send->state == (back ? State::kReturned : State::kSent),
               "user {} asks for the send of packet {} and hears {}", key.first.value, packet.value,

@@ -203,6 +203,7 @@ std::string EncodeStatus(const model::PacketStatus& status) {
   row.set_best_fen(status.best_fen);
   row.set_quarantined(status.quarantined);
   row.set_held_fen(status.held_fen);
+  row.set_announced(status.announced);
   return row.SerializeAsString();
 }
 
@@ -217,6 +218,7 @@ bool DecodeStatus(rocksdb::Slice value, model::PacketStatus* status) {
   status->best_fen = row.best_fen();
   status->quarantined = row.quarantined();
   status->held_fen = row.held_fen();
+  status->announced = row.announced();
   return Take(row.state(), model::PacketState::kRefused, &status->state);
 }
 

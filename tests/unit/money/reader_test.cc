@@ -117,4 +117,47 @@ TEST_CASE("a send nobody knows is not found; what is known says where it is") {
   CHECK_FALSE(house.reader().FindSend(house.User("bert"), terms.request_id).ok());
 }
 
+TEST_CASE("a send is SENT once its message is stored; closed before that, it is RETURNED") {
+  using State = money::Reader::SendState;
+  House house;
+  house.conversation = House::Conversation::kSilent;
+  CHECK(house.Deposit("anna", 100).ok());
+  const auto terms = house.Terms(PacketKind::kLucky, "anna", 100, 2);
+  const auto packet = House::Packet(house.Send(terms));
+  const auto sent = [&] { return *house.reader().FindSend(house.User("anna"), terms.request_id); };
+  CHECK(sent().state == State::kSending);
+  const auto announce = [&] {
+    house.Verdict(packet, true);
+    house.Run();
+    CHECK(sent().state == State::kSent);
+  };
+  SUBCASE("expired before it was announced") {
+    house.Pass(int64_t{24} * 3600 * 1000);
+    CHECK(sent().state == State::kReturned);
+    CHECK(sent().reason == model::ReturnReason::kExpired);
+  }
+  SUBCASE("returned by the administrator before it was announced") {
+    CHECK(house.Return(packet, "").ok());
+    CHECK(sent().state == State::kReturned);
+    CHECK(sent().reason == model::ReturnReason::kByAdmin);
+  }
+  SUBCASE("refused") {
+    house.Verdict(packet, false);
+    house.Run();
+    CHECK(sent().state == State::kReturned);
+    CHECK(sent().reason == model::ReturnReason::kRefused);
+  }
+  SUBCASE("expired after it was announced") {
+    announce();
+    house.Pass(int64_t{24} * 3600 * 1000);
+    CHECK(sent().state == State::kSent);
+  }
+  SUBCASE("returned by the administrator after it was announced") {
+    announce();
+    CHECK(house.Return(packet, "").ok());
+    CHECK(sent().state == State::kSent);
+  }
+  CHECK(house.Audit().verdict == money::AuditReport::Verdict::kProven);
+}
+
 }  // namespace hongyan::testing
