@@ -78,6 +78,18 @@ void MoneyShard::ApplyDue(shard::UnitOfWork& work, size_t max_records) {
   packets_.Sweep(work, max_records);
 }
 
+bool MoneyShard::SetApart(shard::UnitOfWork& work, const model::Command& command) {
+  if (const auto* open = std::get_if<model::OpenPacket>(&command.body)) {
+    return packets_.SetApart(work, open->packet);
+  }
+  if (const auto* back = std::get_if<model::ReturnPacket>(&command.body)) {
+    return packets_.SetApart(work, back->packet);
+  }
+  return false;
+}
+
+void MoneyShard::SetApartDue(shard::UnitOfWork& work) { packets_.SetApartDue(work); }
+
 void MoneyShard::Publish(std::vector<model::Effect>& effects) {
   books_.Publish();
   wallets_.Publish(effects);

@@ -40,6 +40,8 @@ class MoneyShard final : public shard::Logic {
   base::Result<void> Suspend(shard::UnitOfWork& work, int64_t fen) override;
   bool Due(int64_t time_ms) const override;
   void ApplyDue(shard::UnitOfWork& work, size_t max_records) override;
+  bool SetApart(shard::UnitOfWork& work, const model::Command& command) override;
+  void SetApartDue(shard::UnitOfWork& work) override;
   void Publish(std::vector<model::Effect>& effects) override;
   void Drop() override;
   void Forget(std::vector<model::Effect>& effects) override;

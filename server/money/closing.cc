@@ -198,6 +198,22 @@ void Packets::Quarantine(shard::UnitOfWork& work, LivePacket& packet, const std:
   ++tally_.quarantined;
 }
 
+bool Packets::SetApart(shard::UnitOfWork& work, model::PacketId packet) {
+  auto found = live_.Find(packet);
+  if (!found || *found == nullptr) return false;
+  const model::PacketStatus& status = (*found)->status;
+  if (status.quarantined || model::Closed(status.state)) return false;
+  Quarantine(work, **found, "the store refuses what is written of it: a row is there already");
+  return true;
+}
+
+void Packets::SetApartDue(shard::UnitOfWork& work) {
+  if (sweep_.again_ms <= work.time_ms()) sweep_ = {};
+  auto due = store_.Due(shard_, sweep_.after, work.time_ms(), 1);
+  if (!due || due->empty()) return;
+  if (SetApart(work, due->front().packet)) sweep_.after = due->front();
+}
+
 void Packets::Mend(shard::UnitOfWork& work, const model::ReplyTo& to,
                    const model::MendPacket& mend) {
   work.Reply(to, MendOne(work, mend));

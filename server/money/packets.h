@@ -49,6 +49,11 @@ class Packets {
   // Closes what has, up to about `max_records` records.
   void Sweep(shard::UnitOfWork& work, size_t max_records);
 
+  // The store refused what was written of this packet: into quarantine. False = nothing is changed.
+  bool SetApart(shard::UnitOfWork& work, model::PacketId packet);
+  // The same of the next that is due.
+  void SetApartDue(shard::UnitOfWork& work);
+
   void Publish();
   void Drop();
   void Forget();

@@ -133,6 +133,14 @@ void Arrivals::Accept(const storage::ChannelMark& mark) {
   ends_agree_ = money_agrees_ = true;
 }
 
+void Arrivals::Refuse(std::string why) {
+  refused_ = std::move(why);
+  refused_total_fen_ = pending_.total_fen;
+  untold_ = true;
+  LOG_ERROR("channel_refused source={} target={} why=\"{}\"", channel_.source, channel_.target,
+            refused_);
+}
+
 void Arrivals::Publish() {
   untold_ = untold_ || committed_.applied != pending_.applied;
   committed_ = pending_;

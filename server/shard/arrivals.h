@@ -45,6 +45,8 @@ class Arrivals {
   // accepted, and moving the mark would apply items twice.
   base::Result<storage::ChannelMark> Acceptable() const;
   void Accept(const storage::ChannelMark& mark);
+  // Takes nothing more until it is accepted, or opened again.
+  void Refuse(std::string why);
   void Publish();
   void Drop();
 

@@ -98,7 +98,7 @@ void BatchRun::Emit(model::ShardId source, model::ShardId target, model::Item it
 
   const auto arrivals = driven_.arrivals.find(channel);
   const bool ours = arrivals != driven_.arrivals.end();
-  if (ours && static_cast<size_t>(entries) <= limits_.shortcut_entries &&
+  if (ours && may_shortcut_ && static_cast<size_t>(entries) <= limits_.shortcut_entries &&
       driven_.couriers.at(channel).met() && arrivals->second.mark().position == 0 &&
       arrivals->second.mark().applied + locals_waiting_[channel] == number - 1) {
     ++locals_waiting_[channel];
@@ -185,6 +185,28 @@ bool BatchRun::ApplyItem(Arrivals& arrivals, storage::ChannelId channel,
       return true;
   }
   return true;
+}
+
+bool BatchRun::SetApart(const model::Command& command) {
+  const auto shard = driven_.shards.find(command.shard);
+  if (shard == driven_.shards.end()) return false;
+  const size_t before = batch_->records();
+  const bool apart = shard->second.logic->SetApart(WorkOf(command.shard), command);
+  MarkTouched(command.shard, before);
+  return apart;
+}
+
+void BatchRun::SetApartDue(model::ShardId shard) {
+  const size_t before = batch_->records();
+  driven_.shards.at(shard).logic->SetApartDue(WorkOf(shard));
+  MarkTouched(shard, before);
+}
+
+void BatchRun::ParkNext(Arrivals& arrivals, storage::ChannelId channel, std::string why) {
+  const cluster::TravellingItem item = arrivals.next();
+  if (const auto fen = arrivals.FenOf(item)) {
+    Park(arrivals, channel, item, *fen, {}, std::move(why));
+  }
 }
 
 bool BatchRun::Park(Arrivals& arrivals, storage::ChannelId channel,

@@ -59,6 +59,14 @@ class BatchRun {
   // batch: it was applied in part, or failed.
   bool ApplyNext(Arrivals& arrivals, storage::ChannelId channel, size_t max_records);
 
+  // What is emitted is applied in a later batch: this one stands for one thing alone.
+  void NoShortcuts() { may_shortcut_ = false; }
+  // The store refused what a command, an item or what was due wrote by itself (Logic::SetApart).
+  bool SetApart(const model::Command& command);
+  void SetApartDue(model::ShardId shard);
+  // The channel's next item is kept whole, and the channel goes on behind it.
+  void ParkNext(Arrivals& arrivals, storage::ChannelId channel, std::string why);
+
   int64_t time_ms() const { return time_ms_; }
   size_t records() const { return batch_->records(); }
   size_t bytes() const { return batch_->bytes(); }
@@ -127,6 +135,7 @@ class BatchRun {
   std::map<std::pair<storage::ChannelId, int64_t>, std::optional<storage::ParkedItem>> parked_;
   Turn turn_ = Turn::kFirst;  // of the command being applied
   bool put_aside_ = false;    // it asked for that
+  bool may_shortcut_ = true;
   bool sealed_ = false;
 };
 

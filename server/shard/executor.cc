@@ -18,6 +18,7 @@
 #include "shard/command_bytes.h"
 #include "shard/put_aside.h"
 #include "shard/shard_time.h"
+#include "shard/suspects.h"
 
 namespace hongyan::shard {
 namespace {
@@ -29,10 +30,21 @@ constexpr int64_t kTickMs = 100;
 constexpr int64_t kReopenPauseMs = 200;
 constexpr int64_t kFailureLines = 4;
 constexpr auto kFailureWindow = std::chrono::seconds(10);
+constexpr int kTriesAlone = 10;  // refusals cost little, and some are a moment's (deadlocks)
+constexpr int64_t kRefusedAgainMs = 10'000;
+constexpr int64_t kDuePauseMs = 1000;  // what is due cannot even be set apart
 constexpr size_t kDueShare = 8;  // of a batch's places: one in so many is kept for what is due
 
 base::Error StoreStopped(const char* what) {
   return model::Refuse(base::Code::kUnavailable, model::Reason::kStoreStopped, what, 500);
+}
+
+base::Error StoreRefuses() {
+  return {base::Code::kInternal, 0, "the store refused this request; see the log", 10'000};
+}
+
+bool Refused(CommitOutcome outcome) {
+  return outcome == CommitOutcome::kRejected || outcome == CommitOutcome::kGuardFired;
 }
 
 }  // namespace
@@ -78,7 +90,16 @@ struct Executor::Impl {
   void Finish(BatchRun& run, std::vector<model::Command> taken);
   void Answer(BatchRun& run);
   void Refuse(const std::vector<model::Command>& taken, const base::Error& error);
-  void OneByOne(std::vector<model::Command> taken);
+  template <class What>
+  CommitOutcome Alone(std::vector<model::Command>* taken, const What& what);
+  template <class What>
+  CommitOutcome AloneAgain(std::vector<model::Command>* taken, const What& what);
+  void RunAlone(std::vector<model::Command> taken, int64_t things);
+  bool OneByOne(std::vector<model::Command> taken);
+  bool ApplyAlone(std::vector<model::Command> one);
+  bool GoCarefully();
+  bool ItemAlone(Arrivals& arrivals, storage::ChannelId channel);
+  void DueAlone(model::ShardId shard);
   void Recover(BatchRun& run, const std::vector<model::Command>& taken);
   base::Result<void> Reopen();
   void Close(const base::Error& why);
@@ -122,10 +143,16 @@ struct Executor::Impl {
   int64_t window_start_ns = 0;
   int64_t window_wait_ns = 0;
   int64_t window_commands = 0;
-  bool stopping_now = false;  // nobody waits for arrivals any more
+  bool stopping_now = false;        // nobody waits for arrivals any more
   bool closed = false;        // the store stays closed: answer nothing but refusals
   bool said_closed = false;
   int64_t reopen_after_ns = 0;
+  // So many items, and things that are due, go one by one: batches were refused with them, and none
+  // of their commands alone.
+  int64_t careful = 0;
+  int64_t last_refused_ns = 0;
+  int64_t due_again_ns = 0;
+  Suspects suspects;
   base::LogPace pace;  // of lines about a store that fails again and again
 
   std::atomic<int64_t> refused_busy{0};  // at the door, and by the shards
@@ -325,6 +352,10 @@ void Executor::Impl::TakeUpAgain(BatchRun& run, std::vector<model::Command>& tak
 
 // A command comes for the first time.
 void Executor::Impl::ApplyFirst(BatchRun& run, const std::vector<model::Command>& taken) {
+  if (suspects.Holds(taken.back(), clock.BootNs())) {
+    run.replies.push_back({taken.back().reply_to, StoreRefuses()});
+    return;
+  }
   if (run.Apply(taken.back(), BatchRun::Turn::kFirst)) return;
   if (aside.Note(taken, clock.BootNs())) return;
   run.replies.push_back(
@@ -361,6 +392,7 @@ void Executor::Impl::Fill(BatchRun& run, std::vector<model::Command>& taken) {
 }
 
 bool Executor::Impl::SomethingDue(int64_t time_ms) const {
+  if (clock.BootNs() < due_again_ns) return false;
   return std::any_of(driven.shards.begin(), driven.shards.end(),
                      [time_ms](const auto& entry) { return entry.second.logic->Due(time_ms); });
 }
@@ -402,6 +434,11 @@ bool Executor::RunOnce() {
     me.ForgetAll();
   }
   me.TakeInbox();
+  if (me.careful > 0) {
+    const bool moved = me.GoCarefully();
+    me.PumpAll();
+    return moved;
+  }
   const int64_t time_ms = me.time.NowMs();
   if (me.queue.empty() && !me.ItemsWaiting() &&
       !me.aside.HasReady(me.clock.BootNs(), me.stopping_now) && !me.SomethingDue(time_ms) &&
@@ -428,6 +465,7 @@ void Executor::Impl::Finish(BatchRun& run, std::vector<model::Command> taken) {
     Left(taken);
     return;
   }
+  const int64_t things = static_cast<int64_t>(run.records()) + run.items_applied + 1;
   const CommitOutcome outcome = store.Commit(run.Seal());
   ++counts.batches;
   switch (outcome) {
@@ -440,7 +478,7 @@ void Executor::Impl::Finish(BatchRun& run, std::vector<model::Command> taken) {
       run.Dropped();
       aside.Drop();
       LOG_WARN("batch_rejected executor={} commands={}", name, taken.size());
-      OneByOne(std::move(taken));
+      RunAlone(std::move(taken), things);
       return;
     case CommitOutcome::kGuardFired:
       // Our memory is wrong, not the commands: read again, then run them again.
@@ -452,7 +490,7 @@ void Executor::Impl::Finish(BatchRun& run, std::vector<model::Command> taken) {
       } else {
         Close(read.error());
       }
-      OneByOne(std::move(taken));
+      RunAlone(std::move(taken), things);
       return;
     case CommitOutcome::kUnknown:
       Recover(run, taken);
@@ -503,35 +541,146 @@ void Executor::Impl::Refuse(const std::vector<model::Command>& taken, const base
   Left(taken);
 }
 
-// After a rejected batch: each command alone, once, so that one that cannot be committed refuses
-// only itself.
-void Executor::Impl::OneByOne(std::vector<model::Command> taken) {
+// One thing in a batch of its own. What it emits is not applied with it: that is another thing.
+template <class What>
+CommitOutcome Executor::Impl::Alone(std::vector<model::Command>* taken, const What& what) {
+  BatchRun run(driven, store, limits, time.NowMs(), clock.BootNs());
+  run.NoShortcuts();
+  what(run);
+  const CommitOutcome outcome = run.writes() ? store.Commit(run.Seal()) : CommitOutcome::kCommitted;
+  if (outcome == CommitOutcome::kCommitted) {
+    run.Committed();
+    Answer(run);
+    aside.Keep(taken);
+  } else if (outcome == CommitOutcome::kUnknown) {
+    Recover(run, *taken);
+  } else {
+    run.Dropped();
+    aside.Drop();
+  }
+  return outcome;
+}
+
+// The same until it is not refused, a few times. What is refused each time is broken.
+template <class What>
+CommitOutcome Executor::Impl::AloneAgain(std::vector<model::Command>* taken, const What& what) {
+  CommitOutcome outcome = Alone(taken, what);
+  for (int tries = 1; tries < kTriesAlone && Refused(outcome); ++tries)
+    outcome = Alone(taken, what);
+  return outcome;
+}
+
+// After a refused batch. Where none of its commands was the reason, the next one may well pass (a
+// database ends deadlocks so); if it is refused as well, something else in it is broken.
+void Executor::Impl::RunAlone(std::vector<model::Command> taken, int64_t things) {
+  const int64_t now_ns = clock.BootNs();
+  const bool again = last_refused_ns != 0 && now_ns - last_refused_ns < kRefusedAgainMs * kNsPerMs;
+  last_refused_ns = now_ns;
+  if (!OneByOne(std::move(taken)) && again) careful = things;
+}
+
+// After a refused batch: each command alone, once, so that one that cannot be committed refuses
+// only itself. True = there was one.
+bool Executor::Impl::OneByOne(std::vector<model::Command> taken) {
+  bool found = false;
   for (auto& command : taken) {
     std::vector<model::Command> one;
     one.push_back(std::move(command));
     if (closed) {
       Refuse(one, StoreStopped("the store is closed after a failed write; see the server's log"));
-      continue;
+    } else if (!ApplyAlone(std::move(one))) {
+      found = true;
     }
-    BatchRun run(driven, store, limits, time.NowMs(), clock.BootNs());
-    ApplyFirst(run, one);
-    const bool writes = run.writes();
-    const CommitOutcome outcome = writes ? store.Commit(run.Seal()) : CommitOutcome::kCommitted;
-    if (outcome == CommitOutcome::kCommitted) {
-      run.Committed();
-      Answer(run);
-      aside.Keep(&one);
-    } else if (outcome == CommitOutcome::kUnknown) {
-      Recover(run, one);
-    } else {
-      run.Dropped();
-      aside.Drop();
-      Refuse(one,
-             base::Error(base::Code::kInternal, "the store refused this request; see the log"));
-      continue;
-    }
-    Left(one);
   }
+  return found;
+}
+
+// False = the store refuses it alone. Where a guard fired, what is stored of the thing it is about
+// does not fit: that is set apart, so that it is not paid for by every batch to come, and the
+// command is asked again: it should be refused unwritten now.
+bool Executor::Impl::ApplyAlone(std::vector<model::Command> one) {
+  const auto apply = [&](BatchRun& run) { ApplyFirst(run, one); };
+  CommitOutcome outcome = Alone(&one, apply);
+  if (outcome == CommitOutcome::kGuardFired) outcome = AloneAgain(&one, apply);
+  if (!Refused(outcome)) {
+    Left(one);
+    return true;
+  }
+  const model::Command& command = one.front();
+  LOG_ERROR("command_refused_by_store executor={} shard={} kind={}", name, command.shard,
+            command.body.index());
+  if (outcome == CommitOutcome::kGuardFired) {
+    std::vector<model::Command> nobody;
+    bool apart = false;
+    const auto marked = Alone(&nobody, [&](BatchRun& run) { apart = run.SetApart(command); });
+    if (apart && marked == CommitOutcome::kCommitted && !Refused(Alone(&one, apply))) {
+      Left(one);
+      return false;
+    }
+    suspects.Add(command, clock.BootNs());
+  }
+  Refuse(one, StoreRefuses());
+  return false;
+}
+
+// What came with a refused batch besides commands, one by one, until the one is found that the
+// store does not take. Commands go on in batches of their own meanwhile.
+bool Executor::Impl::GoCarefully() {
+  bool moved = false;
+  if (!queue.empty() || aside.HasReady(clock.BootNs(), stopping_now) || CutsMended()) {
+    BatchRun run(driven, store, limits, time.NowMs(), clock.BootNs());
+    std::vector<model::Command> taken;
+    run.ForgetCuts();
+    FillCommands(run, taken, {limits.batch_records, limits.batch_bytes});
+    moved = !taken.empty() || run.writes();
+    Finish(run, std::move(taken));
+  }
+  for (auto& [channel, arrivals] : driven.arrivals) {
+    if (closed || !arrivals.has_next()) continue;
+    moved = ItemAlone(arrivals, channel) || moved;
+    --careful;
+  }
+  for (auto& [id, shard] : driven.shards) {
+    if (closed || clock.BootNs() < due_again_ns || !shard.logic->Due(time.NowMs())) continue;
+    DueAlone(id);
+    moved = true;
+    --careful;
+  }
+  return moved;
+}
+
+// True = something was written.
+bool Executor::Impl::ItemAlone(Arrivals& arrivals, storage::ChannelId channel) {
+  std::vector<model::Command> nobody;
+  bool writes = false;
+  const auto outcome = AloneAgain(&nobody, [&](BatchRun& run) {
+    run.ApplyNext(arrivals, channel, limits.batch_records);
+    writes = run.writes();
+  });
+  if (!Refused(outcome)) return writes;
+  LOG_ERROR("item_refused_by_store executor={} source={} target={} number={}", name, channel.source,
+            channel.target, arrivals.next().number);
+  const auto parked = AloneAgain(&nobody, [&](BatchRun& run) {
+    run.ParkNext(arrivals, channel, "the store refused what it writes, alone in a batch");
+    writes = run.writes();
+  });
+  if (Refused(parked)) {
+    arrivals.Refuse("the store refuses its next item, and to park it; see the server's log");
+  }
+  return writes;
+}
+
+void Executor::Impl::DueAlone(model::ShardId shard) {
+  std::vector<model::Command> nobody;
+  if (!Refused(AloneAgain(&nobody, [&](BatchRun& run) { run.ApplyDue(shard, 1); }))) return;
+  LOG_ERROR("due_refused_by_store executor={} shard={}", name, shard);
+  bool writes = false;
+  const auto apart = AloneAgain(&nobody, [&](BatchRun& run) {
+    run.SetApartDue(shard);
+    writes = run.writes();
+  });
+  if (writes && !Refused(apart)) return;
+  due_again_ns = clock.BootNs() + kDuePauseMs * kNsPerMs;
 }
 
 // SHARDS section 1, the fourth ending: nothing is answered until recovery has decided what the

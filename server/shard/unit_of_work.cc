@@ -7,4 +7,8 @@ base::Result<void> Logic::Suspend(UnitOfWork&, int64_t) { return {}; }
 bool Logic::Due(int64_t) const { return false; }
 void Logic::ApplyDue(UnitOfWork&, size_t) {}
 
+// Commands about it wait for a while then (shard/suspects.h).
+bool Logic::SetApart(UnitOfWork&, const model::Command&) { return false; }
+void Logic::SetApartDue(UnitOfWork&) {}
+
 }  // namespace hongyan::shard

@@ -121,6 +121,13 @@ class Logic {
   virtual bool Due(int64_t time_ms) const;
   virtual void ApplyDue(UnitOfWork& work, size_t max_records);
 
+  // The store refused what this command wrote, although it ran alone: what is stored of the thing
+  // it is about does not fit. Marks the thing, in a commit of its own, so that commands about it
+  // are refused before they write. False = there is nothing here to mark.
+  virtual bool SetApart(UnitOfWork& work, const model::Command& command);
+  // The same of what ApplyDue(work, 1) did.
+  virtual void SetApartDue(UnitOfWork& work);
+
   // The batch is durable: the overlay becomes the caches and what readers see. Effects go out after
   // it.
   virtual void Publish(std::vector<model::Effect>& effects) = 0;

@@ -50,6 +50,10 @@ class WatchedLogic final : public shard::Logic {
   void ApplyDue(shard::UnitOfWork& work, size_t max_records) override {
     logic_->ApplyDue(work, max_records);
   }
+  bool SetApart(shard::UnitOfWork& work, const model::Command& command) override {
+    return logic_->SetApart(work, command);
+  }
+  void SetApartDue(shard::UnitOfWork& work) override { logic_->SetApartDue(work); }
   void Publish(std::vector<model::Effect>& effects) override { logic_->Publish(effects); }
   void Drop() override { logic_->Drop(); }
   void Forget(std::vector<model::Effect>& effects) override { logic_->Forget(effects); }

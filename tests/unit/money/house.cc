@@ -296,6 +296,26 @@ base::Result<shard::ItemOutcome> House::Force(model::ShardId shard, const model:
   return outcome;
 }
 
+bool House::SetApart(model::PacketId packet) {
+  Step step;
+  step.batch = store_->NewBatch();
+  Work work(*this, step, PacketShard(packet));
+  model::Command command;
+  command.shard = PacketShard(packet);
+  command.body = model::OpenPacket{packet, {}, {}};
+  const bool apart = shards_.at(command.shard)->SetApart(work, command);
+  return Finish(command.shard, step) && apart;
+}
+
+bool House::SetApartDue(model::ShardId shard) {
+  Step step;
+  step.batch = store_->NewBatch();
+  Work work(*this, step, shard);
+  shards_.at(shard)->SetApartDue(work);
+  const bool writes = step.batch->records() > 0;
+  return Finish(shard, step) && writes;
+}
+
 void House::RetryParked(model::ShardId shard) {
   auto parked = store_->channels().ListParked(shard, 1000);
   CHECK(parked.ok());

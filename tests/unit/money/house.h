@@ -68,6 +68,9 @@ class House {
   // An item that no channel keeps in order or once: what a broken one might bring.
   base::Result<shard::ItemOutcome> Force(model::ShardId shard, const model::Item& item);
   void RetryParked(model::ShardId shard);
+  // What the executor does when the store refuses a command about it that ran alone.
+  bool SetApart(model::PacketId packet);
+  bool SetApartDue(model::ShardId shard);
 
   // -- the conversations' side
   enum class Conversation { kTakes, kRefuses, kSilent };

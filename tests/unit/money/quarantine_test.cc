@@ -343,4 +343,44 @@ TEST_CASE("an announced packet in quarantine is open when it is let go") {
   CHECK(house.Open(packet, "bert").ok());
 }
 
+TEST_CASE("a packet of which the store refuses a row is set apart, and only that one") {
+  House house;
+  const auto packet = house.Lucky("anna", 1000, 3);
+  const auto other = house.Lucky("anna", 500, 2);
+  REQUIRE(house.Open(packet, "bert").ok());
+  // Its claim has the place of the next one: neither the state row nor their number shows it.
+  const std::pair key(house.PacketShard(packet), packet);
+  house.state->claims.at({key, house.User("bert")}).ordinal = 2;
+  house.state->ordinals.clear();
+  house.state->ordinals[{key, 2}] = house.User("bert");
+  const int64_t left = house.Packet(packet).status.left_fen;
+  CHECK_FALSE(house.Open(packet, "carl").ok());
+  CHECK(house.Claims(packet).size() == 1);
+
+  CHECK(house.SetApart(packet));
+  CHECK(House::Why(house.Open(packet, "carl")) == Reason::kQuarantined);
+  CHECK(House::Opened(house.Open(packet, "bert")).already);
+  CHECK(house.Books().suspense_fen == left);
+  CHECK(house.Books().sum() == 0);
+  CHECK(house.Open(other, "carl").ok());
+  CHECK_FALSE(house.SetApart(packet));  // it is
+  CHECK_FALSE(house.SetApart(model::PacketId(packet.value + 1000)));
+}
+
+TEST_CASE("of what is due the next is set apart, and the sweep goes on behind it") {
+  House::Options options;
+  options.shards = 1;
+  House house(options);
+  const auto first = house.Lucky("anna", 1000, 3);
+  house.clock.Advance(10);
+  const auto second = house.Lucky("anna", 500, 2);
+  house.clock.Advance(kLifeMs + 1000);
+  CHECK(house.SetApartDue(house.PacketShard(first)));
+  house.Sweep();
+  CHECK(house.Packet(first).status.quarantined);
+  CHECK(house.Packet(first).status.state == PacketState::kOpen);
+  CHECK(house.Packet(second).status.state == PacketState::kExpired);
+  CHECK(house.Books().suspense_fen == 1000);
+}
+
 }  // namespace hongyan::testing

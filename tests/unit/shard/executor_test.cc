@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,13 @@ class PlainLogic final : public Logic {
     std::map<ShardId, int64_t> due;  // closes that are due now
     size_t most_due_records = 0;     // of one call
     std::vector<std::string> seen;   // committed or not
+    // Of these packets a row is in the store already that must be new: a guard fires.
+    std::set<int64_t> opens_collide;
+    std::set<int64_t> credits_collide;
+    bool due_collides = false;
+    bool can_set_apart = true;
+    std::set<int64_t> apart;
+    int32_t entries = 1000;  // of a credit: above the shortcut's
   };
 
   PlainLogic(ShardId shard, storage::LedgerStore* ledger, Script& script)
@@ -43,6 +51,10 @@ class PlainLogic final : public Logic {
   void Apply(UnitOfWork& work, const model::Command& command) override {
     if (const auto* open = std::get_if<model::OpenPacket>(&command.body)) {
       // Gives the user 10 fen of a packet, by channel.
+      if (script_.apart.contains(open->packet.value)) {
+        return work.Reply(command.reply_to, base::Error(base::Code::kDataLoss, "set apart"));
+      }
+      if (script_.opens_collide.contains(open->packet.value)) Collide(work);
       model::CreditItem credit;
       credit.packet = open->packet;
       credit.user = open->user;
@@ -52,7 +64,7 @@ class PlainLogic final : public Logic {
       books_.transit_out_fen += 10;
       books_.escrow_fen -= 10;
       Put(work);
-      work.Emit(open->user.value % 2 == 0 ? kFirst : kSecond, credit, 1000);
+      work.Emit(open->user.value % 2 == 0 ? kFirst : kSecond, credit, script_.entries);
       work.Reply(command.reply_to, model::ReplyBody(model::Done{}));
     } else if (std::holds_alternative<model::SendPacket>(command.body)) {
       if (!work.waited()) return work.AwaitArrivals();
@@ -79,6 +91,7 @@ class PlainLogic final : public Logic {
                                       size_t) override {
     if (const auto* credit = std::get_if<model::CreditItem>(&item)) {
       if (script_.credit_fails) return base::Error(base::Code::kDataLoss, "a broken wallet");
+      if (script_.credits_collide.contains(credit->packet.value)) Collide(work);
       books_.transit_in_fen += credit->amount_fen;
       books_.wallets_fen += credit->amount_fen;
       Put(work);
@@ -104,12 +117,26 @@ class PlainLogic final : public Logic {
   }
   void ApplyDue(UnitOfWork& work, size_t max_records) override {
     script_.most_due_records = std::max(script_.most_due_records, max_records);
+    if (script_.due_collides) return Collide(work);
     for (size_t i = 0; i < max_records && script_.due[shard_] > 0; ++i) {
       model::Wallet wallet;
       wallet.user = UserId(2'000'000 + next_row_++);
       ledger_->PutWallet(work.batch(), shard_, wallet);
       --script_.due[shard_];
     }
+  }
+
+  bool SetApart(UnitOfWork& work, const model::Command& command) override {
+    if (!script_.can_set_apart) return false;
+    script_.apart.insert(std::get<model::OpenPacket>(command.body).packet.value);
+    Put(work);
+    return true;
+  }
+  void SetApartDue(UnitOfWork& work) override {
+    if (!script_.can_set_apart) return;
+    script_.due_collides = false;
+    --script_.due[shard_];
+    Put(work);
   }
 
   void Publish(std::vector<model::Effect>&) override { committed_ = books_; }
@@ -121,6 +148,11 @@ class PlainLogic final : public Logic {
 
  private:
   void Put(UnitOfWork& work) { ledger_->PutBooks(work.batch(), shard_, books_); }
+  void Collide(UnitOfWork& work) {
+    model::StatementRow row;
+    row.account_seq = 1;
+    for (int i = 0; i < 2; ++i) ledger_->AppendStatement(work.batch(), shard_, UserId(1), row);
+  }
 
   const ShardId shard_;
   storage::LedgerStore* const ledger_;  // null: a message shard
@@ -137,7 +169,10 @@ class TwoStores final : public Outlet {
 
   void Start() {
     storage::MemoryFaults faults;
-    faults.commit = [this] { return std::exchange(fate, storage::CommitFate::kApply); };
+    faults.commit = [this] {
+      ++commits;
+      return std::exchange(fate, storage::CommitFate::kApply);
+    };
     message_store_ = std::make_unique<storage::MemoryMessageStore>(messages);
     money_store_ = std::make_unique<storage::MemoryMoneyStore>(money, std::move(faults));
     carrier_ = std::make_unique<cluster::LocalCarrier>();
@@ -191,6 +226,15 @@ class TwoStores final : public Outlet {
     money_->Tick();
     Run();
   }
+  // Until all rest; false = they do not.
+  bool Rests() {
+    for (int i = 0; i < 200; ++i) {
+      const bool moved = messages_->RunOnce();
+      if (money_->RunOnce() || moved) continue;
+      if (!messages_->RunOnce() && !money_->RunOnce()) return true;
+    }
+    return false;
+  }
 
   model::Books Books(ShardId shard) { return *money_store_->ledger().ReadBooks(shard); }
   const model::Reply* ReplyTo(uint64_t ticket) const {
@@ -208,6 +252,7 @@ class TwoStores final : public Outlet {
   std::shared_ptr<storage::MemoryState> messages = storage::MemoryState::Create(1, 1);
   std::shared_ptr<storage::MemoryMoneyState> money = storage::MemoryMoneyState::Create(2, 2);
   storage::CommitFate fate = storage::CommitFate::kApply;
+  int64_t commits = 0;  // of the store of money, asked for
   PlainLogic::Script script;
   base::ManualClock clock{1'790'000'000'000};
 
@@ -510,6 +555,113 @@ TEST_CASE("opens are counted from the queue until they are answered") {
     two.Run();
     CHECK(two.money_executor().opens_in_flight(PacketId(1)) == 0);
   }
+}
+
+TEST_CASE("what a command is about is set apart when the store refuses it alone") {
+  TwoStores two;
+  two.Run();
+  two.script.opens_collide = {666};
+  std::vector<uint64_t> good;
+  for (int64_t i = 0; i < 4; ++i) good.push_back(two.Open(kFirst, 1, 3));
+  const auto bad = two.Open(kFirst, 666, 3);
+  REQUIRE(two.Rests());
+  for (const auto ticket : good) CHECK(two.ReplyTo(ticket)->ok());
+  REQUIRE(two.ReplyTo(bad) != nullptr);
+  CHECK(two.ReplyTo(bad)->error().text == "set apart");
+  CHECK(two.Books(kFirst).transit_out_fen == 40);
+  CHECK(two.Books(kSecond).wallets_fen == 40);
+
+  // The next costs the others nothing.
+  const int64_t before = two.commits;
+  const auto again = two.Open(kFirst, 666, 3);
+  two.Open(kFirst, 1, 3);
+  two.money_executor().RunOnce();
+  CHECK(two.commits == before + 1);
+  CHECK(two.ReplyTo(again)->error().text == "set apart");
+}
+
+TEST_CASE("what cannot be set apart is refused unasked for a while, each time for longer") {
+  TwoStores two;
+  two.Run();
+  two.script.opens_collide = {666};
+  two.script.can_set_apart = false;
+  const auto cost = [&] {
+    const int64_t before = two.commits;
+    const auto bad = two.Open(kFirst, 666, 3);
+    const auto good = two.Submit(kFirst, model::MoveManyFunds());
+    REQUIRE(two.Rests());
+    CHECK(two.ReplyTo(good)->ok());
+    CHECK_FALSE(two.ReplyTo(bad)->ok());
+    return two.commits - before;
+  };
+  CHECK(cost() == 3);  // all, the broken one alone, the good one alone
+  CHECK(cost() == 1);
+  two.clock.Advance(11'000);
+  CHECK(cost() == 3);
+  two.clock.Advance(11'000);
+  CHECK(cost() == 1);
+  two.clock.Advance(11'000);
+  CHECK(cost() == 3);
+  // Another packet was never suspected.
+  CHECK(two.ReplyTo(two.Open(kFirst, 1, 3)) == nullptr);
+  REQUIRE(two.Rests());
+  CHECK(two.Books(kFirst).transit_out_fen == 10);
+}
+
+TEST_CASE("an item that the store refuses alone is parked with its money, and the others pass it") {
+  for (const int32_t entries : {1000, 1}) {  // by channel, or by shortcut in its opener's batch
+    CAPTURE(entries);
+    TwoStores two;
+    two.Run();
+    two.script.entries = entries;
+    two.script.credits_collide = {666};
+    std::vector<uint64_t> opens;
+    for (const int64_t packet : {1, 2, 666, 3, 4}) opens.push_back(two.Open(kFirst, packet, 3));
+    for (int i = 0; i < 5; ++i) {
+      REQUIRE(two.Rests());
+      two.Later();
+    }
+    for (const auto ticket : opens) {
+      REQUIRE(two.ReplyTo(ticket) != nullptr);
+      CHECK(two.ReplyTo(ticket)->ok());
+    }
+    REQUIRE(two.money->parked.size() == 1);
+    CHECK(two.money->parked.begin()->second.fen == 10);
+    CHECK(two.Books(kSecond).wallets_fen == 40);
+    CHECK(two.Books(kSecond).suspense_fen == 10);
+    CHECK(two.money->marks.at(kAcross).applied == 5);
+
+    // Afterwards a batch costs one commit again.
+    for (int i = 0; i < 30; ++i) two.Open(kFirst, 1, 3);
+    REQUIRE(two.Rests());
+    two.Later();
+    const int64_t before = two.commits;
+    for (int i = 0; i < 5; ++i) two.Open(kFirst, 1, 3);
+    two.money_executor().RunOnce();
+    CHECK(two.commits == before + 1);
+  }
+}
+
+TEST_CASE("what is due and refused alone is set apart, and the rest of what is due goes on") {
+  TwoStores two;
+  two.Run();
+  two.script.due = {{kSecond, 5}};
+  two.script.due_collides = true;
+  REQUIRE(two.Rests());
+  CHECK(two.script.due[kSecond] == 0);
+
+  // Where nothing can be set apart, it rests between two tries, and commands go on.
+  two.script.due = {{kSecond, 5}};
+  two.script.due_collides = true;
+  two.script.can_set_apart = false;
+  const auto good = two.Open(kFirst, 1, 3);
+  REQUIRE(two.Rests());
+  CHECK(two.ReplyTo(good)->ok());
+  CHECK(two.script.due[kSecond] == 5);
+  two.script.due_collides = false;
+  two.clock.Advance(1100);
+  REQUIRE(two.Rests());
+  CHECK(two.script.due[kSecond] == 0);
 }
 
 }  // namespace hongyan::shard
