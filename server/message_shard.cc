@@ -39,7 +39,8 @@ void MessageShard::Apply(shard::UnitOfWork& work, const model::Command& command)
                  [&](const model::SendMessage& c) { conversations_.Send(work, to, c); },
                  [&](const model::CreateGroup& c) { groups_.Create(work, to, c); },
                  [&](const model::ChangeMembers& c) { groups_.Change(work, to, c); },
-                 [&](const model::RetryParked&) { CHECK(false); },    // the executor's own
+                 [&](const model::RetryParked&) { CHECK(false); },  // the executor's own
+                 [&](const model::ReturnParked&) { CHECK(false); },
                  [&](const model::AcceptChannel&) { CHECK(false); },  // the executor's own
                  [&](const MoneyCommand auto&) { CHECK(false); },
                  [&](const auto& c) { accounts_.Apply(work, to, c); },

@@ -72,6 +72,10 @@ base::Result<void> MoneyShard::Suspend(shard::UnitOfWork& work, int64_t fen) {
   return books_.Post(work, Account::kSuspense, Account::kTransitIn, -fen);
 }
 
+base::Result<void> MoneyShard::SendOn(shard::UnitOfWork& work, const model::Item& item) {
+  return packets_.SendOn(work, item);
+}
+
 bool MoneyShard::Due(int64_t time_ms) const { return packets_.Due(time_ms); }
 
 void MoneyShard::ApplyDue(shard::UnitOfWork& work, size_t max_records) {

@@ -38,6 +38,7 @@ class MoneyShard final : public shard::Logic {
   base::Result<shard::ItemOutcome> ApplyItem(shard::UnitOfWork& work, const shard::ItemPlace& place,
                                              const model::Item& item, size_t max_records) override;
   base::Result<void> Suspend(shard::UnitOfWork& work, int64_t fen) override;
+  base::Result<void> SendOn(shard::UnitOfWork& work, const model::Item& item) override;
   bool Due(int64_t time_ms) const override;
   void ApplyDue(shard::UnitOfWork& work, size_t max_records) override;
   bool SetApart(shard::UnitOfWork& work, const model::Command& command) override;

@@ -1,12 +1,19 @@
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <string>
 #include <utility>
 
+#include "account/directory.h"
 #include "admin/errand.h"
 #include "admin/service.h"
+#include "model/reason.h"
+#include "shard/item_codec.h"
 
 namespace hongyan::admin {
 namespace {
+
+using model::PacketId;
 
 constexpr size_t kMaxParked = 10'000;
 
@@ -14,6 +21,33 @@ std::string Text(const model::ConversationId& id) {
   if (!id.valid()) return "";
   return id.is_group() ? "group " + std::to_string(id.b)
                        : std::to_string(id.a) + " and " + std::to_string(id.b);
+}
+
+// What an item is, and whose money it carries.
+void Describe(const model::Item& item, v1::ParkedInfo* to) {
+  to->set_what(model::NameOf(item));
+  const auto money = [to](PacketId packet, model::UserId user) {
+    to->set_packet_id(packet.value);
+    to->set_user_id(user.value);
+  };
+  if (const auto* fund = std::get_if<model::FundItem>(&item)) {
+    money(fund->packet, fund->terms.sender);
+  } else if (const auto* credit = std::get_if<model::CreditItem>(&item)) {
+    money(credit->packet, credit->user);
+  } else if (const auto* refund = std::get_if<model::RefundItem>(&item)) {
+    money(refund->packet, refund->sender);
+  }
+}
+
+void Fill(const storage::ParkedItem& item, v1::ParkedInfo* to) {
+  to->set_source(item.channel.source);
+  to->set_target(item.channel.target);
+  to->set_number(item.number);
+  to->set_conversation(Text(item.conversation));
+  to->set_parked_ms(item.parked_ms);
+  to->set_why(item.why);
+  to->set_fen(item.fen);
+  if (const auto read = shard::DecodeItem(item.item)) Describe(*read, to);
 }
 
 }  // namespace
@@ -34,7 +68,7 @@ void Service::ShowStats(ErrandPtr errand) {
 
 void Service::ListChannels(ErrandPtr errand) {
   OnPool(services().readers, std::move(errand), [this]() -> base::Result<v1::AdminReply> {
-    auto items = Parked(kMaxParked);
+    auto items = Parked({}, kMaxParked);
     if (!items) return std::move(items).error();
     std::map<storage::ChannelId, int64_t> parked;
     for (const storage::ParkedItem& item : *items) ++parked[item.channel];
@@ -60,33 +94,34 @@ void Service::ListChannels(ErrandPtr errand) {
 
 void Service::ListParked(ErrandPtr errand, const v1::ListParked& request) {
   const size_t limit = request.limit() == 0 ? 100 : std::min<size_t>(request.limit(), kMaxParked);
-  OnPool(services().readers, std::move(errand), [this, limit]() -> base::Result<v1::AdminReply> {
-    v1::AdminReply reply;
-    v1::ListParkedReply& list = *reply.mutable_list_parked();
-    auto items = Parked(limit);
-    if (!items) return std::move(items).error();
-    for (const storage::ParkedItem& item : *items) {
-      auto* const info = list.add_items();
-      info->set_source(item.channel.source);
-      info->set_target(item.channel.target);
-      info->set_number(item.number);
-      info->set_conversation(Text(item.conversation));
-      info->set_parked_ms(item.parked_ms);
-      info->set_why(item.why);
-    }
-    return reply;
-  });
+  const AfterParked after{
+      static_cast<model::ShardId>(request.after_target()),
+      {static_cast<model::ShardId>(request.after_source()), request.after_number()}};
+  OnPool(services().readers, std::move(errand),
+         [this, after, limit]() -> base::Result<v1::AdminReply> {
+           v1::AdminReply reply;
+           v1::ListParkedReply& list = *reply.mutable_list_parked();
+           auto items = Parked(after, limit + 1);
+           if (!items) return std::move(items).error();
+           list.set_more(items->size() > limit);
+           items->resize(std::min(items->size(), limit));
+           for (const storage::ParkedItem& item : *items) Fill(item, list.add_items());
+           return reply;
+         });
 }
 
-base::Result<std::vector<storage::ParkedItem>> Service::Parked(size_t limit) const {
+base::Result<std::vector<storage::ParkedItem>> Service::Parked(AfterParked after,
+                                                               size_t limit) const {
   std::vector<storage::ParkedItem> all;
-  const auto add = [&all, limit](storage::ShardStore& store,
-                                 model::ShardId first) -> base::Result<void> {
+  const auto add = [&](storage::ShardStore& store, model::ShardId first) -> base::Result<void> {
     for (int n = 0; n < store.identity().shards && all.size() < limit; ++n) {
       const auto target = static_cast<model::ShardId>(first + n);
-      auto items = store.channels().ListParked(target, limit - all.size());
+      if (target < after.target) continue;
+      auto items = store.channels().ListParked(
+          target, target == after.target ? after.place : storage::ChannelStore::ParkedPlace(),
+          limit - all.size());
       if (!items) return std::move(items).error();
-      all.insert(all.end(), items->begin(), items->end());
+      std::move(items->begin(), items->end(), std::back_inserter(all));
     }
     return {};
   };
@@ -120,15 +155,53 @@ void Service::RetryParked(ErrandPtr errand, const v1::RetryParked& request) {
   retry.source = static_cast<model::ShardId>(request.source());
   retry.target = *target;
   retry.number = request.number();
+  retry.after = request.after();
   desk_.Submit(model::Priority::kMoney, *target, retry,
                [errand = std::move(errand)](model::Reply reply) {
                  if (!reply) return errand->Refuse(reply.error());
                  const auto& retried = std::get<model::ParkedRetried>(reply.value());
                  v1::AdminReply answer;
-                 answer.mutable_retry_parked()->set_retried(retried.retried);
-                 answer.mutable_retry_parked()->set_applied(retried.applied);
+                 v1::RetryParkedReply& counts = *answer.mutable_retry_parked();
+                 counts.set_retried(retried.retried);
+                 counts.set_applied(retried.applied);
+                 counts.set_last(retried.last);
+                 counts.set_more(retried.more);
+                 counts.set_why(retried.why);
                  errand->Answer(answer);
                });
+}
+
+void Service::ReturnParked(ErrandPtr errand, const v1::ReturnParked& request) {
+  const auto target = CheckChannel(request.source(), request.target());
+  if (!target) return errand->Refuse(target.error());
+  model::ReturnParked back{
+      static_cast<model::ShardId>(request.source()), *target, request.number(), {}};
+  if (request.packet_id() == 0 && request.user().empty()) {
+    return SubmitDone(std::move(errand), *target, std::move(back));
+  }
+  net::Loop* const loop = &desk_.loop();
+  const auto find = [this, back, packet = PacketId(request.packet_id()),
+                     name = request.user()]() -> base::Result<model::Item> {
+    auto user = services().directory.Find(std::string_view(name));
+    if (!user) return std::move(user).error();
+    if (!user->has_value()) {
+      return model::Refuse(base::Code::kNotFound, model::Reason::kNoSuchUser,
+                           "there is no user '" + name + "'");
+    }
+    auto row = Parked({back.target, {back.source, back.number - 1}}, 1);
+    if (!row) return std::move(row).error();
+    const bool there = !row->empty() && row->front().number == back.number &&
+                       row->front().channel == storage::ChannelId{back.source, back.target};
+    return Missing(packet, (*user)->id, there ? row->front().fen : 0);
+  };
+  const bool taken = services().readers.Submit([this, loop, errand, back, find] {
+    loop->Post([this, errand, back, item = find()]() mutable {
+      if (!item) return errand->Refuse(item.error());
+      back.as = std::make_shared<const model::Item>(*std::move(item));
+      SubmitDone(errand, back.target, std::move(back));
+    });
+  });
+  if (!taken) errand->Refuse(services().admission.Busy());
 }
 
 void Service::AcceptChannel(ErrandPtr errand, const v1::AcceptChannel& request) {

@@ -209,6 +209,57 @@ void Service::MendPacket(ErrandPtr errand, const v1::MendPacket& request) {
                                request.give_back() ? How::kReturn : How::kRetry});
 }
 
+base::Result<model::Item> Service::Missing(PacketId packet, model::UserId user, int64_t fen) const {
+  const money::Reader& reader = services().money.reader;
+  // What the wallet has of this packet already.
+  bool sent = false, received = false, came_back = false;
+  model::PacketKind kind = model::PacketKind::kNone;
+  for (int64_t before = 0;;) {
+    auto page = reader.Statement(user, before, money::Reader::kMaxPage);
+    if (!page) return std::move(page).error();
+    for (const model::StatementRow& row : page->rows) {
+      if (row.packet != packet) continue;
+      received = received || row.kind == model::StatementKind::kReceived;
+      came_back = came_back || row.kind == model::StatementKind::kRefund;
+      if (row.kind == model::StatementKind::kSent && row.amount_fen == -fen) {
+        sent = true;
+        kind = row.packet_kind;
+      }
+    }
+    if (page->next_before == 0) break;
+    before = page->next_before;
+  }
+  auto found = reader.Find(packet);
+  const bool none =
+      !found && found.error().reason == static_cast<uint16_t>(model::Reason::kNoSuchPacket);
+  if (!found && !none) return std::move(found).error();
+  if (none && sent && !came_back) {
+    return model::Item(
+        model::RefundItem{packet, user, {}, {}, kind, fen, model::ReturnReason::kRule, false});
+  }
+  if (found) {
+    const model::PacketTerms& terms = found->header.terms;
+    const auto shard = services().money.routes.ShardOf(packet);
+    auto claim = money_store_.packets().FindClaim(*shard, packet, user);
+    if (!claim) return std::move(claim).error();
+    if (!received && claim->has_value() && (*claim)->amount_fen == fen) {
+      return model::Item(
+          model::CreditItem{packet, user, fen, terms.kind, terms.sender, (*claim)->time_ms});
+    }
+    if (!came_back && terms.sender == user && found->status.refund_fen == fen) {
+      const auto reason =
+          found->status.state == model::PacketState::kExpired   ? model::ReturnReason::kExpired
+          : found->status.state == model::PacketState::kRefused ? model::ReturnReason::kRefused
+                                                                : model::ReturnReason::kReturned;
+      return model::Item(model::RefundItem{packet, user, terms.request_id, terms.conversation,
+                                           terms.kind, fen, reason, true});
+    }
+  }
+  return base::Error(base::Code::kFailedPrecondition,
+                     "this packet owes this user no such amount: `hongyan-admin money audit` says "
+                     "whose share, refund or funds are missing");
+}
+
 bool Service::Drained() const {
   for (shard::Executor* executor : executors_) {
     for (const shard::ChannelReport& channel : executor->report().channels) {

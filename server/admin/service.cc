@@ -169,6 +169,8 @@ void Service::Handle(ErrandPtr errand, const v1::AdminRequest& request) {
       return ListParked(std::move(errand), request.list_parked());
     case What::kRetryParked:
       return RetryParked(std::move(errand), request.retry_parked());
+    case What::kReturnParked:
+      return ReturnParked(std::move(errand), request.return_parked());
     case What::kAcceptChannel:
       return AcceptChannel(std::move(errand), request.accept_channel());
     case What::kMoveFunds:

@@ -70,6 +70,10 @@ class Service {
   void ListChannels(ErrandPtr errand);
   void ListParked(ErrandPtr errand, const v1::ListParked& request);
   void RetryParked(ErrandPtr errand, const v1::RetryParked& request);
+  void ReturnParked(ErrandPtr errand, const v1::ReturnParked& request);
+  // What carried so much of this packet to this user, or back to them, and has not come: by what is
+  // stored of both. Pool.
+  base::Result<model::Item> Missing(model::PacketId packet, model::UserId user, int64_t fen) const;
   void AcceptChannel(ErrandPtr errand, const v1::AcceptChannel& request);
 
   // wallets.cc
@@ -105,8 +109,12 @@ class Service {
   void SubmitDone(ErrandPtr errand, model::ShardId shard, model::CommandBody body);
   base::Result<model::ShardId> CheckChannel(uint32_t source, uint32_t target) const;
   bool IsShard(uint32_t shard) const;
-  // Of all shards, up to about `limit` items.
-  base::Result<std::vector<storage::ParkedItem>> Parked(size_t limit) const;
+  // Of all shards by number, from the one behind `after` in its target; at most `limit`.
+  struct AfterParked {
+    model::ShardId target = 0;
+    storage::ChannelStore::ParkedPlace place;
+  };
+  base::Result<std::vector<storage::ParkedItem>> Parked(AfterParked after, size_t limit) const;
 
   access::FrontDoor& door_;
   access::Desk& desk_;

@@ -289,12 +289,19 @@ base::Result<ItemOutcome> Inbox::Apply(shard::UnitOfWork& work, const shard::Ite
   return ItemOutcome::Applied();
 }
 
-base::Result<ItemOutcome> Inbox::Apply(shard::UnitOfWork& work, const shard::ItemPlace&,
+base::Result<ItemOutcome> Inbox::Apply(shard::UnitOfWork& work, const shard::ItemPlace& place,
                                        const model::SliceSnapshotItem& item) {
   auto found = FindSlice(work.shard(), item.group);
   if (!found) return found.error();
-  // Not asked for, or asked for twice: what we have is newer.
-  if (!(*found)->row.awaiting_snapshot) return ItemOutcome::Applied();
+  const auto conversation = model::ConversationId::Group(item.group);
+  if (!(*found)->row.awaiting_snapshot) {
+    // Not asked for, or asked for twice: what we have is newer.
+    if (place.position == 0) return ItemOutcome::Applied();
+    // It is in place, but not all that waits for it was let go by one batch.
+    replay_group_ = item.group;
+    replay_ = item.members;
+    return ItemOutcome::AppliedAndRelease(conversation);
+  }
   auto next = std::make_shared<SliceState>();
   for (const auto& old : (*found)->followers) {
     store_.EraseFollower(work.batch(), work.shard(), item.group, old.user);
@@ -313,7 +320,7 @@ base::Result<ItemOutcome> Inbox::Apply(shard::UnitOfWork& work, const shard::Ite
   slices_.Put(item.group, std::move(next));
   replay_group_ = item.group;
   replay_ = item.members;
-  return ItemOutcome::AppliedAndRelease(model::ConversationId::Group(item.group));
+  return ItemOutcome::AppliedAndRelease(conversation);
 }
 
 // An item that waited for the snapshot, which stands for a later moment: it goes to whoever

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -10,6 +11,7 @@
 #include "model/account.h"
 #include "model/group.h"
 #include "model/ids.h"
+#include "model/item.h"
 #include "model/message.h"
 #include "model/money.h"
 
@@ -172,11 +174,23 @@ struct RestoreDay {
 // -- channels: answered by the executor itself, for the administrator
 // --------------------------------------
 
-// Applies parked items of a channel again: one, or all (number 0). Goes to the target shard.
+// Applies parked items of a channel again: one, or all behind `after` (number 0), as many as a
+// batch takes. Goes to the target shard.
 struct RetryParked {
   ShardId source = 0;
   ShardId target = 0;
   int64_t number = 0;
+  int64_t after = 0;
+};
+
+// The money of a parked item that cannot be applied goes to whom it belongs, and the item is kept
+// no longer. `as`: what the item must have been where its bytes do not say it; of the same amount.
+// Goes to the target shard.
+struct ReturnParked {
+  ShardId source = 0;
+  ShardId target = 0;
+  int64_t number = 0;
+  std::shared_ptr<const Item> as = {};
 };
 
 // A stopped channel goes on: the target takes the source's incarnation and, as applied, the
@@ -190,7 +204,7 @@ struct AcceptChannel {
 using CommandBody = std::variant<SendMessage, CreateGroup, ChangeMembers, CreateUsers, SetPassword,
                                  SetDisabled, OpenSession, RevokeTokens, ConfirmCursor, SendPacket,
                                  MoveManyFunds, SetFrozen, OpenPacket, ReturnPacket, MendPacket,
-                                 ArchiveDay, RestoreDay, RetryParked, AcceptChannel>;
+                                 ArchiveDay, RestoreDay, RetryParked, ReturnParked, AcceptChannel>;
 
 // -- replies
 // ---------------------------------------------------------------------------------------------
@@ -227,6 +241,9 @@ struct SessionOpened {
 struct ParkedRetried {
   int64_t retried = 0;
   int64_t applied = 0;
+  int64_t last = 0;   // number of the last one retried
+  bool more = false;  // behind it
+  std::string why;    // the first that is still parked could not be applied
 };
 
 // The money is on its way; the message says when the packet is there.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <variant>
 #include <vector>
 
@@ -136,6 +137,25 @@ struct PacketReturnedItem {
 using Item = std::variant<DirectItem, GroupItem, MembersItem, SliceRequestItem, SliceSnapshotItem,
                           CreateGroupItem, FundItem, AnnounceItem, VerdictItem, CreditItem,
                           RefundItem, PacketNoticeItem, PacketReturnedItem>;
+
+// What an item is, for people.
+inline const char* NameOf(const Item& item) {
+  static constexpr const char* kNames[] = {"direct message",
+                                           "group message",
+                                           "change of members",
+                                           "request for members",
+                                           "list of members",
+                                           "new group",
+                                           "funds of a packet",
+                                           "packet's message",
+                                           "word of a packet",
+                                           "share",
+                                           "refund",
+                                           "notice of a packet",
+                                           "notice of a refund"};
+  static_assert(std::size(kNames) == std::variant_size_v<Item>);
+  return kNames[item.index()];
+}
 
 // The money an item carries: what its channel's running totals add up. Never negative.
 inline int64_t FenOf(const Item& item) {

@@ -287,28 +287,32 @@ class Auditor {
   }
 
   void ReadParked(ShardId shard, ShardSums& sums) {
-    auto parked = snapshot_->channels().ListParked(shard, std::numeric_limits<size_t>::max());
-    if (!parked) return Unread("parked items of " + Shard(shard), parked.error());
-    for (const storage::ParkedItem& row : *parked) {
-      const std::string where = "channel=" + std::to_string(row.channel.source) + "-" +
-                                std::to_string(row.channel.target) +
-                                " item=" + std::to_string(row.number);
-      if (!closer_) {
-        ++report_.parked;
-        Find("parked", where, row.why);
-      }
-      sums.parked.Add(row.fen);
-      auto item = shard::DecodeItem(row.item);
-      if (!item) {
-        Unread("parked " + where, item.error());
-        continue;
-      }
-      if (model::FenOf(*item) != row.fen) {
-        Find("item_fen", where,
-             "it carries " + Fen(model::FenOf(*item)) + ", its row says " + Fen(row.fen));
-      }
-      ReadItem(*item);
+    storage::ChannelStore::ParkedPlace after;
+    for (;;) {
+      auto parked = snapshot_->channels().ListParked(shard, after, kPage);
+      if (!parked) return Unread("parked items of " + Shard(shard), parked.error());
+      for (const storage::ParkedItem& row : *parked) ReadParkedItem(row, sums);
+      if (parked->size() < kPage) return;
+      after = {parked->back().channel.source, parked->back().number};
     }
+  }
+
+  void ReadParkedItem(const storage::ParkedItem& row, ShardSums& sums) {
+    const std::string where = "channel=" + std::to_string(row.channel.source) + "-" +
+                              std::to_string(row.channel.target) +
+                              " item=" + std::to_string(row.number);
+    if (!closer_) {
+      ++report_.parked;
+      Find("parked", where, row.why);
+    }
+    sums.parked.Add(row.fen);
+    auto item = shard::DecodeItem(row.item);
+    if (!item) return Unread("parked " + where, item.error());
+    if (model::FenOf(*item) != row.fen) {
+      Find("item_fen", where,
+           "it carries " + Fen(model::FenOf(*item)) + ", its row says " + Fen(row.fen));
+    }
+    ReadItem(*item);
   }
 
   // Both ends of every channel into this shard: what was taken, and what is on its way.

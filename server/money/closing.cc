@@ -106,6 +106,38 @@ model::Reply Packets::GiveBack(shard::UnitOfWork& work, const model::ReturnPacke
   return model::ReplyBody(model::Done{});
 }
 
+// -- what was parked
+
+base::Result<void> Packets::SendOn(shard::UnitOfWork& work, const model::Item& item) {
+  std::optional<model::Item> onward;
+  model::UserId owner;
+  if (const auto* fund = std::get_if<model::FundItem>(&item)) {
+    const model::PacketTerms& terms = fund->terms;
+    owner = terms.sender;
+    onward =
+        model::RefundItem{fund->packet, owner,           terms.request_id,    terms.conversation,
+                          terms.kind,   terms.total_fen, ReturnReason::kRule, false};
+  } else if (const auto* credit = std::get_if<model::CreditItem>(&item)) {
+    owner = credit->user;
+    onward = *credit;
+  } else if (const auto* refund = std::get_if<model::RefundItem>(&item)) {
+    owner = refund->sender;
+    onward = *refund;
+  }
+  const int64_t fen = onward ? model::FenOf(*onward) : 0;
+  if (fen <= 0 || owner.value <= 0) {
+    return base::Error(
+        base::Code::kFailedPrecondition,
+        "the item does not say whose money it carries: name the packet and the user");
+  }
+  if (auto may = MayEmit(work, routes_.WalletOf(owner)); !may) return may;
+  if (auto posted = books_.Post(work, Account::kSuspense, Account::kTransitOut, fen); !posted) {
+    return posted;
+  }
+  work.Emit(routes_.WalletOf(owner), *std::move(onward), 2);
+  return {};
+}
+
 // -- expiry
 
 // In the order of expiry, from where the last sweep ended. What cannot be closed does not hold up

@@ -44,6 +44,10 @@ class Packets {
   // Commit 4.
   base::Result<shard::ItemOutcome> Apply(shard::UnitOfWork& work, const model::VerdictItem& item);
 
+  // Money in suspense goes to whom this item says: funds back to their sender, a share or a refund
+  // on to its wallet, wherever that is.
+  base::Result<void> SendOn(shard::UnitOfWork& work, const model::Item& item);
+
   // Something may have expired by `time_ms`. Cheap.
   bool Due(int64_t time_ms) const { return sweep_.next_ms <= time_ms; }
   // Closes what has, up to about `max_records` records.

@@ -1,5 +1,6 @@
 #include "shard/batch_run.h"
 
+#include <algorithm>
 #include <iterator>
 #include <limits>
 #include <string>
@@ -10,6 +11,20 @@
 #include "shard/item_codec.h"
 
 namespace hongyan::shard {
+namespace {
+
+constexpr size_t kParkedPage = 256;
+
+base::Error NoSuchShard() {
+  return {base::Code::kNotFound, "there is no such shard; see `hongyan-admin channels`"};
+}
+
+base::Error OtherAmount() {
+  return model::Refuse(base::Code::kFailedPrecondition, model::Reason::kBroken,
+                       "the item carries another amount than its channel has counted for it");
+}
+
+}  // namespace
 
 class BatchRun::Work final : public UnitOfWork {
  public:
@@ -64,6 +79,8 @@ bool BatchRun::Apply(const model::Command& command, Turn turn) {
   put_aside_ = false;
   if (const auto* retry = std::get_if<model::RetryParked>(&command.body)) {
     replies.push_back({command.reply_to, RetryParked(*retry)});
+  } else if (const auto* back = std::get_if<model::ReturnParked>(&command.body)) {
+    replies.push_back({command.reply_to, ReturnParked(*back)});
   } else if (const auto* accept = std::get_if<model::AcceptChannel>(&command.body)) {
     replies.push_back({command.reply_to, AcceptChannel(*accept)});
   } else {
@@ -179,9 +196,13 @@ bool BatchRun::ApplyItem(Arrivals& arrivals, storage::ChannelId channel,
     case ItemOutcome::Kind::kPark:
       return Park(arrivals, channel, item, *fen, outcome->conversation, std::move(outcome->why));
     case ItemOutcome::Kind::kApplied:
+      if (outcome->conversation.valid() && !Release(channel.target, outcome->conversation,
+                                                    std::min(max_records, limits_.batch_records))) {
+        arrivals.AdvanceTo(item.number, place.position + 1);
+        return false;
+      }
       arrivals.Advance(item);
       ++items_applied;
-      if (outcome->conversation.valid()) Release(channel.target, outcome->conversation);
       return true;
   }
   return true;
@@ -239,82 +260,146 @@ bool BatchRun::Park(Arrivals& arrivals, storage::ChannelId channel,
   return true;
 }
 
-// Parked items of a target as this batch sees them, by source and number: a snapshot may come in
-// the very batch that parked what waits for it.
-base::Result<std::vector<storage::ParkedItem>> BatchRun::Parked(model::ShardId target) const {
-  auto stored = store_.channels().ListParked(target, std::numeric_limits<size_t>::max());
-  if (!stored || parked_.empty()) return stored;
-  std::map<std::pair<storage::ChannelId, int64_t>, std::optional<storage::ParkedItem>> merged =
-      parked_;
-  for (auto& row : *stored) {
-    const std::pair place(row.channel, row.number);
-    merged.try_emplace(place, std::move(row));
+base::Result<void> BatchRun::VisitParked(
+    model::ShardId target, ParkedPlace after,
+    const std::function<bool(const storage::ParkedItem&)>& visit) {
+  // A snapshot may come in the very batch that parked what waits for it.
+  std::vector<storage::ParkedItem> fresh;
+  for (const auto& [place, item] : parked_) {
+    if (place.first.target != target || !item.has_value()) continue;
+    if (after < ParkedPlace{place.first.source, place.second}) fresh.push_back(*item);
   }
-  std::vector<storage::ParkedItem> items;
-  for (auto& [place, item] : merged) {
-    if (place.first.target == target && item.has_value()) items.push_back(*std::move(item));
+  for (bool more = true; more;) {
+    auto page = store_.channels().ListParked(target, after, kParkedPage);
+    if (!page) return page.error();
+    more = page->size() == kParkedPage;
+    for (const auto& row : *page) {
+      after = {row.channel.source, row.number};
+      if (!parked_.contains({row.channel, row.number}) && !visit(row)) return {};
+    }
   }
-  return items;
+  for (const auto& row : fresh) {
+    if (!visit(row)) return {};
+  }
+  return {};
 }
 
-bool BatchRun::Retry(const storage::ParkedItem& row, model::ConversationId* released) {
+void BatchRun::Unpark(const storage::ParkedItem& row) {
+  store_.channels().Unpark(*batch_, row.channel, row.number);
+  parked_[{row.channel, row.number}] = std::nullopt;
+  --parked_change;
+}
+
+base::Result<void> BatchRun::Retry(const storage::ParkedItem& row,
+                                   model::ConversationId* released) {
   auto item = DecodeItem(row.item);
-  if (!item || model::FenOf(*item) != row.fen) return false;
+  if (!item) return std::move(item).error();
+  if (model::FenOf(*item) != row.fen) return OtherAmount();
   const model::ShardId target = row.channel.target;
   Logic& logic = *driven_.shards.at(target).logic;
-  if (row.fen != 0 && !logic.Suspend(WorkOf(target), -row.fen)) return false;
+  if (row.fen != 0) {
+    if (auto booked = logic.Suspend(WorkOf(target), -row.fen); !booked) return booked;
+  }
   const ItemPlace place{row.channel.source, row.number, row.position};
   auto outcome = logic.ApplyItem(WorkOf(target), place, *item, std::numeric_limits<size_t>::max());
   if (!outcome || outcome->kind != ItemOutcome::Kind::kApplied) {
     // Back where it was; what could be booked a moment ago can be booked.
     if (row.fen != 0) CHECK(logic.Suspend(WorkOf(target), row.fen).ok());
-    return false;
+    if (!outcome) return std::move(outcome).error();
+    return base::Error(base::Code::kFailedPrecondition, outcome->why);
   }
   *released = outcome->conversation;
-  store_.channels().Unpark(*batch_, row.channel, row.number);
-  parked_[{row.channel, row.number}] = std::nullopt;
-  --parked_change;
-  return true;
+  Unpark(row);
+  return {};
 }
 
-// What a slice snapshot lets go: this conversation's parked items, in their order, in the same
-// commit, so that nothing newer can pass them.
-void BatchRun::Release(model::ShardId target, model::ConversationId conversation) {
-  auto parked = Parked(target);
-  if (!parked) {
-    LOG_ERROR("parked_unreadable target={} error=\"{}\"", target, parked.error().text);
-    return;
-  }
-  for (const auto& row : *parked) {
+// What a slice snapshot lets go: this conversation's parked items, in their order, so that nothing
+// newer can pass them. At least one, then as many as there is room for.
+bool BatchRun::Release(model::ShardId target, model::ConversationId conversation,
+                       size_t max_records) {
+  const size_t before = batch_->records();
+  bool full = false;
+  const auto visited = VisitParked(target, {}, [&](const storage::ParkedItem& row) {
+    if (row.conversation != conversation) return true;
+    full = batch_->records() - before >= max_records;
+    if (full) return false;
     model::ConversationId released;
-    if (row.conversation == conversation && Retry(row, &released)) ++items_applied;
+    if (Retry(row, &released)) ++items_applied;
+    return true;
+  });
+  if (!visited) {
+    LOG_ERROR("parked_unreadable target={} error=\"{}\"", target, visited.error().text);
   }
+  return !full;
 }
 
 model::Reply BatchRun::RetryParked(const model::RetryParked& retry) {
   const storage::ChannelId channel{retry.source, retry.target};
-  const auto shard = driven_.shards.find(retry.target);
-  auto parked = Parked(retry.target);
-  if (!parked) return parked.error();
-  if (shard == driven_.shards.end()) {
-    return base::Error(base::Code::kNotFound,
-                       "there is no such shard; see `hongyan-admin channels`");
-  }
-  model::ParkedRetried answer;
+  if (!driven_.shards.contains(retry.target)) return NoSuchShard();
   const size_t before = batch_->records();
-  for (const auto& row : *parked) {
-    if (row.channel != channel || (retry.number != 0 && row.number != retry.number)) continue;
-    const auto changed = parked_.find({row.channel, row.number});
-    if (changed != parked_.end() && !changed->second.has_value()) continue;  // let go just now
+  model::ParkedRetried answer;
+  const ParkedPlace after{retry.source, retry.number != 0 ? retry.number - 1 : retry.after};
+  const auto visited = VisitParked(retry.target, after, [&](const storage::ParkedItem& row) {
+    if (row.channel != channel || (retry.number != 0 && row.number != retry.number)) {
+      return row.channel.source <= channel.source && retry.number == 0;
+    }
+    answer.more = batch_->records() - before >= limits_.batch_records ||
+                  answer.retried >= static_cast<int64_t>(limits_.batch_records);
+    if (answer.more) return false;
     ++answer.retried;
+    answer.last = row.number;
     model::ConversationId released;
-    if (!Retry(row, &released)) continue;
+    if (auto applied = Retry(row, &released); !applied) {
+      if (answer.why.empty()) answer.why = applied.error().text;
+      return true;
+    }
     ++answer.applied;
     // A snapshot that failed by itself lets go here what waits for it, before anything newer comes.
-    if (released.valid()) Release(retry.target, released);
-  }
+    if (released.valid()) Release(retry.target, released, std::numeric_limits<size_t>::max());
+    return true;
+  });
+  if (!visited) return visited.error();
   MarkTouched(retry.target, before);
-  return model::ReplyBody(answer);
+  return model::ReplyBody(std::move(answer));
+}
+
+model::Reply BatchRun::ReturnParked(const model::ReturnParked& back) {
+  const storage::ChannelId channel{back.source, back.target};
+  const auto shard = driven_.shards.find(back.target);
+  if (shard == driven_.shards.end()) return NoSuchShard();
+  std::optional<storage::ParkedItem> parked;
+  const auto visited =
+      VisitParked(back.target, {back.source, back.number - 1}, [&](const storage::ParkedItem& row) {
+        if (row.channel == channel && row.number == back.number) {
+          parked = row;
+        }
+        return false;
+      });
+  if (!visited) return visited.error();
+  if (!parked) {
+    return base::Error(base::Code::kNotFound,
+                       "no such item is parked; see `hongyan-admin channel parked`");
+  }
+  if (parked->fen == 0) {
+    return base::Error(base::Code::kFailedPrecondition,
+                       "this item carries no money: it can only be applied again");
+  }
+  auto read = back.as ? base::Result<model::Item>(*back.as) : DecodeItem(parked->item);
+  if (!read) {
+    return base::Error(base::Code::kFailedPrecondition,
+                       "the item cannot be read, so it does not say whose money it carries: name "
+                       "the packet and the user; `hongyan-admin money audit` says what is missing");
+  }
+  if (model::FenOf(*read) != parked->fen) return OtherAmount();
+  const size_t before = batch_->records();
+  if (auto sent = shard->second.logic->SendOn(WorkOf(back.target), *read); !sent) {
+    return sent.error();
+  }
+  Unpark(*parked);
+  LOG_WARN("parked_returned source={} target={} number={} fen={}", back.source, back.target,
+           back.number, parked->fen);
+  MarkTouched(back.target, before);
+  return model::ReplyBody(model::Done{});
 }
 
 model::Reply BatchRun::AcceptChannel(const model::AcceptChannel& accept) {

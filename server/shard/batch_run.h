@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -113,11 +114,18 @@ class BatchRun {
   // False = its money could not be booked: it stays the channel's next item.
   bool Park(Arrivals& arrivals, storage::ChannelId channel, const cluster::TravellingItem& item,
             int64_t fen, model::ConversationId waits_for, std::string why);
-  void Release(model::ShardId target, model::ConversationId conversation);
-  base::Result<std::vector<storage::ParkedItem>> Parked(model::ShardId target) const;
-  // Applies a parked item once more; true = it is parked no longer.
-  bool Retry(const storage::ParkedItem& row, model::ConversationId* released);
+  // False = there was no room for all of them.
+  bool Release(model::ShardId target, model::ConversationId conversation, size_t max_records);
+  // Calls visit(row) for parked items of a target as this batch sees them, from behind `after`, by
+  // source and number but for those it has parked itself, which come last; until that says false.
+  using ParkedPlace = storage::ChannelStore::ParkedPlace;
+  base::Result<void> VisitParked(model::ShardId target, ParkedPlace after,
+                                 const std::function<bool(const storage::ParkedItem&)>& visit);
+  // Applies a parked item once more. An Error: it stays.
+  base::Result<void> Retry(const storage::ParkedItem& row, model::ConversationId* released);
+  void Unpark(const storage::ParkedItem& row);
   model::Reply RetryParked(const model::RetryParked& retry);
+  model::Reply ReturnParked(const model::ReturnParked& back);
   model::Reply AcceptChannel(const model::AcceptChannel& accept);
   void MarkTouched(model::ShardId shard, size_t records_before);
 

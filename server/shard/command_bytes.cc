@@ -46,6 +46,7 @@ struct BodyBytes {
   size_t operator()(const model::MendPacket&) const { return 0; }
   size_t operator()(const model::RestoreDay&) const { return 0; }
   size_t operator()(const model::RetryParked&) const { return 0; }
+  size_t operator()(const model::ReturnParked&) const { return sizeof(model::Item); }
   size_t operator()(const model::AcceptChannel&) const { return 0; }
 };
 

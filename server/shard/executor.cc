@@ -33,6 +33,7 @@ constexpr auto kFailureWindow = std::chrono::seconds(10);
 constexpr int kTriesAlone = 10;  // refusals cost little, and some are a moment's (deadlocks)
 constexpr int64_t kRefusedAgainMs = 10'000;
 constexpr int64_t kDuePauseMs = 1000;  // what is due cannot even be set apart
+constexpr size_t kParkedPage = 1000;
 constexpr size_t kDueShare = 8;  // of a batch's places: one in so many is kept for what is due
 
 base::Error StoreStopped(const char* what) {
@@ -204,9 +205,14 @@ base::Result<void> Executor::Open(const LogicFactory& make_logic) {
   me.PublishTime();
   me.counts.name = me.name;
   for (const model::ShardId id : me.ids) {
-    auto parked = me.store.channels().ListParked(id, 1'000'000);
-    if (!parked) return parked.error();
-    me.counts.parked += static_cast<int64_t>(parked->size());
+    storage::ChannelStore::ParkedPlace after;
+    for (size_t found = kParkedPage; found == kParkedPage;) {
+      auto parked = me.store.channels().ListParked(id, after, kParkedPage);
+      if (!parked) return parked.error();
+      found = parked->size();
+      me.counts.parked += static_cast<int64_t>(found);
+      if (found > 0) after = {parked->back().channel.source, parked->back().number};
+    }
   }
   me.PublishReport();
   return {};

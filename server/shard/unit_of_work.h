@@ -71,7 +71,9 @@ struct ItemOutcome {
   Kind kind = Kind::kApplied;
   int64_t position = 0;
   // kPark: what it waits for; {0,0} = nothing, it failed by itself. kApplied: what no longer waits,
-  // so its parked items are applied now, in their order and in this commit.
+  // so its parked items are applied now, in their order, before anything newer of this channel: in
+  // this commit, and where they are too many in the next ones, each of which applies the item again
+  // at the position after.
   model::ConversationId conversation;
   std::string why;
 
@@ -114,6 +116,11 @@ class Logic {
   // accepted, and its money is here twice. An Error has changed nothing; then the item stays where
   // it is.
   virtual base::Result<void> Suspend(UnitOfWork& work, int64_t fen);
+
+  // The money of a parked item that cannot be applied leaves suspense and goes on its way to whom
+  // it belongs, by what the item says (funds of a send: back to their sender). In the commit that
+  // unparks the item. An Error has changed nothing.
+  virtual base::Result<void> SendOn(UnitOfWork& work, const model::Item& item);
 
   // What time asks for (expiry), bounded by about `max_records` records; the executor gives it at
   // least an eighth of a batch's places while Due says that there is something. Nobody waits for an

@@ -64,10 +64,10 @@ struct ParkedItem {
   // Items parked for the same reason and thing are applied in order of `conversation`, then number.
   model::ConversationId conversation;  // {0,0}: parked by itself, not waiting for a slice
   int64_t parked_ms = 0;
-  std::string why;   // for people
-  std::string item;  // encoded
+  std::string why;       // for people
+  std::string item;      // encoded
   int64_t position = 0;  // how far it was applied in slices: no further piece of it twice
-  int64_t fen = 0;   // the money it carries, booked to suspense meanwhile
+  int64_t fen = 0;       // the money it carries, booked to suspense meanwhile
 };
 
 // Heads, channels and parked items of all shards of the store. Reads: any thread. Others: the
@@ -102,8 +102,14 @@ class ChannelStore {
   virtual void Park(Batch& batch, const ParkedItem& item) = 0;
   virtual void Unpark(Batch& batch, ChannelId channel, int64_t number) = 0;
 
-  // Parked items whose target is this shard, by source and number.
-  virtual base::Result<std::vector<ParkedItem>> ListParked(model::ShardId target,
+  // A place among the parked items of a target, which lie by source and number.
+  struct ParkedPlace {
+    model::ShardId source = 0;
+    int64_t number = 0;  // from 1: {} is before the first
+    auto operator<=>(const ParkedPlace&) const = default;
+  };
+  // Parked items whose target is this shard, from the one behind `after`.
+  virtual base::Result<std::vector<ParkedItem>> ListParked(model::ShardId target, ParkedPlace after,
                                                            size_t limit) const = 0;
 };
 

@@ -150,7 +150,7 @@ TEST_CASE_TEMPLATE("parked items are kept whole, listed by target, and can be ta
   });
   adapter.Restart();
   ChannelStore& channels = adapter.store().channels();
-  auto parked = *channels.ListParked(2, 10);
+  auto parked = *channels.ListParked(2, {}, 10);
   REQUIRE(parked.size() == 3);
   CHECK(parked[0].channel == ChannelId{1, 2});
   CHECK(parked[0].number == 255);
@@ -162,11 +162,23 @@ TEST_CASE_TEMPLATE("parked items are kept whole, listed by target, and can be ta
   CHECK(parked[0].why == "waits for a slice");
   CHECK(parked[0].fen == 700);
   CHECK(parked[0].item == std::string("\0\1", 2));
-  CHECK(channels.ListParked(2, 2)->size() == 2);
+  CHECK(channels.ListParked(2, {}, 2)->size() == 2);
+  const auto behind = [&](model::ShardId source, int64_t number) {
+    std::vector<int64_t> numbers;
+    const auto items = channels.ListParked(2, {source, number}, 10);
+    for (const auto& item : *items) {
+      numbers.push_back(item.number);
+    }
+    return numbers;
+  };
+  CHECK(behind(1, 254) == std::vector<int64_t>{255, 300, 1});
+  CHECK(behind(1, 255) == std::vector<int64_t>{300, 1});
+  CHECK(behind(1, 300) == std::vector<int64_t>{1});
+  CHECK(behind(3, 1).empty());
 
   Commit(adapter.store(), [&](Batch& batch) { channels.Unpark(batch, {1, 2}, 255); });
-  CHECK(channels.ListParked(2, 10)->size() == 2);
-  CHECK(channels.ListParked(0, 10)->empty());
+  CHECK(channels.ListParked(2, {}, 10)->size() == 2);
+  CHECK(channels.ListParked(0, {}, 10)->empty());
 }
 
 TEST_CASE("a memory store gives back what was trimmed after the last commit, if it crashes") {

@@ -1,8 +1,14 @@
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "packet_person.h"
+#include "storage/rocksdb/database.h"
+#include "storage/rocksdb/keys.h"
 #include "storage/rocksdb/rocksdb_money_store.h"
 #include "tests/doctest_last.h"
 
@@ -13,31 +19,58 @@ namespace {
 
 using nlohmann::json;
 
-// Takes a fen from what a packet of a server that is not running has left, in no books.
-void TakeOneFen(const SpawnedServer& server, model::PacketId id) {
-  const base::SystemClock clock;
+// The store of money of a server that is not running.
+std::unique_ptr<storage::RocksdbMoneyStore> StoreOf(const SpawnedServer& server) {
+  static const base::SystemClock clock;
   storage::RocksdbOptions options;
   options.path = server.data() + "/money";
   options.clock = &clock;
   options.disk_reserve_bytes = 0;
-  const auto store = storage::RocksdbMoneyStore::Open(options);
+  auto store = storage::RocksdbMoneyStore::Open(options);
   REQUIRE_MESSAGE(store.ok(), store.error().text);
-  int found = 0;
-  for (int n = 0; n < (*store)->identity().shards; ++n) {
+  return *std::move(store);
+}
+
+// A commit of its own for each shard: `change` stages what it likes.
+template <class Change>
+void ChangeEachShard(const SpawnedServer& server, Change change) {
+  const auto store = StoreOf(server);
+  for (int n = 0; n < store->identity().shards; ++n) {
     const auto shard = static_cast<model::ShardId>(model::kFirstMoneyShard + n);
-    const auto packet = (*store)->packets().FindPacket(shard, id);
+    auto head = store->channels().ReadHead(shard);
+    REQUIRE(head.ok());
+    ++head->batch;
+    auto batch = store->NewBatch();
+    store->channels().PutHead(*batch, shard, *head);
+    change(*store, *batch, shard);
+    REQUIRE(store->Commit(std::move(batch)) == storage::CommitOutcome::kCommitted);
+  }
+}
+
+void Stop(SpawnedServer& server) {
+  server.Terminate();
+  CHECK(server.Wait() == 0);
+}
+
+// Takes a fen from what a packet of a server that is not running has left, in no books.
+void TakeOneFen(const SpawnedServer& server, model::PacketId id) {
+  const auto store = StoreOf(server);
+  int found = 0;
+  for (int n = 0; n < store->identity().shards; ++n) {
+    const auto shard = static_cast<model::ShardId>(model::kFirstMoneyShard + n);
+    const auto packet = store->packets().FindPacket(shard, id);
     REQUIRE(packet.ok());
     if (!packet->has_value()) continue;
     ++found;
-    auto head = (*store)->channels().ReadHead(shard);
+    auto head = store->channels().ReadHead(shard);
     REQUIRE(head.ok());
     ++head->batch;
     model::PacketStatus status = (*packet)->status;
     --status.left_fen;
-    auto batch = (*store)->NewBatch();
-    (*store)->packets().PutStatus(*batch, shard, (*packet)->header, status);
-    (*store)->channels().PutHead(*batch, shard, *head);
-    REQUIRE((*store)->Commit(std::move(batch)) == storage::CommitOutcome::kCommitted);
+    auto batch = store->NewBatch();
+    store->packets().PutStatus(*batch, shard, (*packet)->header, status);
+    store->channels().PutHead(*batch, shard, *head);
+    REQUIRE(store->Commit(std::move(batch)) == storage::CommitOutcome::kCommitted);
   }
   CHECK(found == 1);
 }
@@ -54,8 +87,7 @@ TEST_CASE("one packet that does not add up is found, set apart and mended; the o
     sound = anna.SendAnnounced(Packet(v1::PACKET_TRANSFER, talk, 300));
     AuditIsClean(server);
   }
-  server.Terminate();
-  CHECK(server.Wait() == 0);
+  Stop(server);
   TakeOneFen(server, model::PacketId(broken));
   server.Start();
   const Outcome found = server.Admin({"money", "audit"});
@@ -63,6 +95,7 @@ TEST_CASE("one packet that does not add up is found, set apart and mended; the o
   CHECK(found.out.find("packet=" + std::to_string(broken)) != std::string::npos);
   const auto audit = json::parse(server.Admin({"--json", "money", "audit"}).out);
   CHECK(audit.at("verdict") == 1);
+  CHECK(audit.at("packets") == 2);
   CHECK(audit.at("findings").at(0).get<std::string>().find(std::to_string(broken)) !=
         std::string::npos);
 
@@ -86,6 +119,127 @@ TEST_CASE("one packet that does not add up is found, set apart and mended; the o
   CHECK(server.Admin({"money", "audit", "--wait-drained"}).exit_code == 1);
   const auto stats = json::parse(server.AdminOk({"--json", "stats"}));
   CHECK(stats.at("hongyan_packets_quarantined_total") == 1);
+}
+
+TEST_CASE("parked money comes back: applied again, sent on, or given to whom somebody names") {
+  SpawnedServer server;
+  std::vector<int64_t> packets;
+  {
+    Person anna(server, "anna", "10");
+    Person bert(server, "bert");
+    for (const int64_t fen : {100, 200, 300}) {
+      packets.push_back(
+          anna.SendAnnounced(Packet(v1::PACKET_TRANSFER, Direct(anna.id(), bert.id()), fen)));
+    }
+    AuditIsClean(server);
+  }
+  Stop(server);
+  // No wallet can be credited: the sum of them would pass what an integer holds.
+  std::map<model::ShardId, int64_t> was;
+  const auto set_wallets = [&](bool full) {
+    ChangeEachShard(server,
+                    [&](storage::MoneyStore& store, storage::Batch& batch, model::ShardId shard) {
+                      auto books = store.ledger().ReadBooks(shard);
+                      REQUIRE(books.ok());
+                      if (full) was[shard] = books->wallets_fen;
+                      books->wallets_fen = full ? INT64_MAX : was[shard];
+                      store.ledger().PutBooks(batch, shard, *books);
+                    });
+  };
+  set_wallets(true);
+  server.Start();
+  const auto parked = [&] { return json::parse(server.AdminOk({"--json", "channel", "parked"})); };
+  {
+    Person bert(server, "bert");
+    for (const int64_t packet : packets) CHECK(bert.Open(packet).ok);
+    for (int tries = 0; tries < 1000 && parked().size() < 3; ++tries) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    CHECK(bert.Balance() == 0);
+  }
+  REQUIRE(parked().size() == 3);
+  Stop(server);
+  set_wallets(false);
+  // The bytes of the third are lost.
+  ChangeEachShard(server,
+                  [&](storage::MoneyStore& store, storage::Batch& batch, model::ShardId shard) {
+                    auto rows = store.channels().ListParked(shard, {}, 10);
+                    for (auto& row : *rows) {
+                      if (row.fen != 300) continue;
+                      row.item = "lost";
+                      store.channels().Park(batch, row);
+                    }
+                  });
+  server.Start();
+  Person anna(server, "anna");
+  Person bert(server, "bert");
+  CHECK(server.Admin({"money", "audit"}).exit_code == 1);
+  CHECK(json::parse(server.AdminOk({"--json", "channel", "parked", "--limit", "2"})).size() == 2);
+  std::map<std::string, std::vector<std::string>> place;
+  for (const auto& item : parked()) {
+    const std::string fen = item.at("fen");
+    place[fen] = {std::to_string(item.at("source").get<int>()),
+                  std::to_string(item.at("target").get<int>()), "--number", item.at("number")};
+    if (fen == "300") {
+      CHECK(item.at("what") == "");
+    } else {
+      CHECK(item.at("what") == "share");
+      CHECK(item.at("user_id") == std::to_string(bert.id()));
+      CHECK(item.at("packet_id") == std::to_string(packets[fen == "100" ? 0 : 1]));
+    }
+  }
+  const auto channel = [&](const char* how, const char* fen, std::vector<std::string> more = {}) {
+    std::vector<std::string> words{"channel", how};
+    words.insert(words.end(), place.at(fen).begin(), place.at(fen).end());
+    words.insert(words.end(), more.begin(), more.end());
+    return server.Admin(words);
+  };
+  CHECK(channel("retry", "100").out == "retried 1, applied 1\n");
+  bert.AwaitBalance(100);
+  CHECK(channel("return", "200").exit_code == 0);
+  bert.AwaitBalance(300);
+  const Outcome again = channel("return", "200");
+  CHECK(again.exit_code == 1);
+  CHECK(again.err.find("no such item is parked") != std::string::npos);
+  const Outcome retried = channel("retry", "300");
+  CHECK(retried.exit_code == 1);
+  CHECK(retried.err.find("still parked") != std::string::npos);
+  CHECK(channel("return", "300").err.find("name the packet and the user") != std::string::npos);
+  const auto named = [&](int64_t packet, const char* user) {
+    return channel("return", "300", {"--packet", std::to_string(packet), "--user", user});
+  };
+  CHECK(named(packets[2], "anna").err.find("owes this user no such amount") != std::string::npos);
+  CHECK(named(packets[0], "bert").exit_code == 1);
+  CHECK(named(packets[2], "nobody").exit_code == 1);
+  CHECK(named(packets[2], "bert").exit_code == 0);
+  bert.AwaitBalance(600);
+  CHECK(server.AdminOk({"channel", "parked"}) == "nothing is parked\n");
+  AuditIsClean(server);
+}
+
+TEST_CASE("an audit that cannot read a row of a live server proves nothing, and says what") {
+  SpawnedServer server;
+  { Person anna(server, "anna", "10"); }
+  Stop(server);
+  {
+    storage::DatabaseOptions options;
+    options.kind = storage::StoreKind::kMoney;
+    options.path = server.data() + "/money/db";
+    storage::Database database(options);
+    REQUIRE(database.Open(storage::IfMissing::kRefuse, storage::Recovery::kStrict).ok());
+    rocksdb::WriteBatch rows;
+    REQUIRE(rows.Put(database.name(storage::Table::kRest),
+                     storage::BooksKey(model::kFirstMoneyShard).slice(), "rot")
+                .ok());
+    REQUIRE(database.Write(&rows).ok());
+    database.Close();
+  }
+  server.Start();
+  const Outcome audit = server.Admin({"money", "audit"});
+  CHECK(audit.exit_code == 2);
+  CHECK(audit.out.find("not read: books of shard=1024") != std::string::npos);
+  CHECK(json::parse(server.Admin({"--json", "money", "audit"}).out).at("verdict") == 2);
+  CHECK(server.Admin({"stats"}).exit_code == 0);  // the rest of the server goes on
 }
 
 }  // namespace

@@ -31,6 +31,7 @@ model::ShardId FrontDoor::ShardOf(const model::CommandBody& body) const {
   if (const auto* revoke = std::get_if<model::RevokeTokens>(&body))
     return router.ShardOf(revoke->user);
   if (const auto* retry = std::get_if<model::RetryParked>(&body)) return retry->target;
+  if (const auto* back = std::get_if<model::ReturnParked>(&body)) return back->target;
   if (const auto* accept = std::get_if<model::AcceptChannel>(&body)) return accept->target;
   if (const auto* packet = std::get_if<model::SendPacket>(&body))
     return routes.WalletOf(packet->terms.sender);

@@ -46,6 +46,9 @@ class WatchedLogic final : public shard::Logic {
   base::Result<void> Suspend(shard::UnitOfWork& work, int64_t fen) override {
     return logic_->Suspend(work, fen);
   }
+  base::Result<void> SendOn(shard::UnitOfWork& work, const model::Item& item) override {
+    return logic_->SendOn(work, item);
+  }
   bool Due(int64_t time_ms) const override { return logic_->Due(time_ms); }
   void ApplyDue(shard::UnitOfWork& work, size_t max_records) override {
     logic_->ApplyDue(work, max_records);

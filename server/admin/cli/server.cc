@@ -1,9 +1,11 @@
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 
 #include "admin/cli/commands.h"
 #include "base/clock.h"
@@ -55,33 +57,100 @@ void ShowChannels(Context& context, const v1::ListChannelsReply& list) {
   }
 }
 
-void ShowParked(Context& context, const v1::ListParkedReply& list) {
+json ToJson(const v1::ParkedInfo& item) {
+  return {{"source", item.source()},
+          {"target", item.target()},
+          {"number", std::to_string(item.number())},
+          {"what", item.what()},
+          {"fen", std::to_string(item.fen())},
+          {"packet_id", std::to_string(item.packet_id())},
+          {"user_id", std::to_string(item.user_id())},
+          {"conversation", item.conversation()},
+          {"parked_ms", item.parked_ms()},
+          {"why", item.why()}};
+}
+
+void Print(const v1::ParkedInfo& item) {
+  std::cout << item.source() << " -> " << item.target() << "  number " << item.number() << "  "
+            << TimeText(item.parked_ms()) << "  "
+            << (item.what().empty() ? "unreadable" : Shown(item.what()));
+  if (item.fen() != 0) std::cout << "  " << YuanText(item.fen()) << " yuan";
+  if (item.packet_id() != 0) std::cout << "  packet " << item.packet_id();
+  if (item.user_id() != 0) std::cout << "  user " << item.user_id();
+  if (!item.conversation().empty()) std::cout << "  " << Shown(item.conversation());
+  std::cout << "  " << Shown(item.why()) << '\n';
+}
+
+// A page at a time, up to `most` (0 = all).
+void ListParked(Context& context, uint32_t most) {
+  constexpr uint32_t kPage = 1000;
   json out = json::array();
-  for (const auto& item : list.items()) {
-    if (context.json) {
-      out.push_back({{"source", item.source()},
-                     {"target", item.target()},
-                     {"number", std::to_string(item.number())},
-                     {"conversation", item.conversation()},
-                     {"parked_ms", item.parked_ms()},
-                     {"why", item.why()}});
-    } else {
-      std::cout << item.source() << " -> " << item.target() << "  number " << item.number() << "  "
-                << TimeText(item.parked_ms()) << "  " << Shown(item.conversation()) << "  "
-                << Shown(item.why()) << '\n';
-    }
+  v1::AdminRequest request;
+  v1::ListParked& list = *request.mutable_list_parked();
+  uint32_t listed = 0;
+  bool more = true;
+  while (more && (most == 0 || listed < most)) {
+    more = false;
+    list.set_limit(most == 0 ? kPage : std::min(kPage, most - listed));
+    context.Ask(request, [&](const v1::AdminReply& reply) {
+      for (const auto& item : reply.list_parked().items()) {
+        ++listed;
+        if (context.json) {
+          out.push_back(ToJson(item));
+        } else {
+          Print(item);
+        }
+        list.set_after_target(item.target());
+        list.set_after_source(item.source());
+        list.set_after_number(item.number());
+      }
+      more = reply.list_parked().more() && reply.list_parked().items_size() > 0;
+    });
   }
+  if (context.exit_code != 0) return;
   if (context.json) {
     std::cout << out.dump(2) << '\n';
-  } else if (list.items_size() == 0) {
+  } else if (listed == 0) {
     std::cout << "nothing is parked\n";
+  } else if (more) {
+    std::cout << "there are more: --limit 0 lists all\n";
   }
+}
+
+// All of a channel, as many at once as a batch takes.
+void RetryParked(Context& context, v1::RetryParked retry) {
+  int64_t retried = 0, applied = 0;
+  std::string why;
+  for (bool more = true; more;) {
+    more = false;
+    v1::AdminRequest request;
+    *request.mutable_retry_parked() = retry;
+    context.Ask(request, [&](const v1::AdminReply& reply) {
+      const v1::RetryParkedReply& counts = reply.retry_parked();
+      retried += counts.retried();
+      applied += counts.applied();
+      if (why.empty()) why = counts.why();
+      more = counts.more() && counts.last() > retry.after();
+      retry.set_after(counts.last());
+    });
+  }
+  if (context.json) {
+    std::cout << json{{"retried", retried}, {"applied", applied}, {"why", why}} << '\n';
+  } else {
+    std::cout << "retried " << retried << ", applied " << applied << '\n';
+  }
+  if (retried == 0 && retry.number() != 0 && context.exit_code == 0) {
+    context.Fail("no such item is parked");
+  }
+  if (applied < retried) context.Fail("still parked: " + why);
 }
 
 struct ChannelOptions {
   uint32_t source = 0;
   uint32_t target = 0;
   int64_t number = 0;
+  int64_t packet = 0;
+  std::string user;
 };
 
 void AddChannelCommands(CLI::App& app, Context& context) {
@@ -98,35 +167,57 @@ void AddChannelCommands(CLI::App& app, Context& context) {
       app.add_subcommand("channel", "one channel, or what is parked")->require_subcommand(1);
   const auto limit = std::make_shared<uint32_t>(100);
   auto* const parked = channel->add_subcommand("parked", "items that could not be applied");
-  parked->add_option("--limit", *limit, "at most so many")->capture_default_str()->check(a_count);
-  parked->callback([&context, limit] {
-    v1::AdminRequest request;
-    request.mutable_list_parked()->set_limit(*limit);
-    context.Ask(request,
-                [&](const v1::AdminReply& reply) { ShowParked(context, reply.list_parked()); });
-  });
+  parked->add_option("--limit", *limit, "at most so many; 0 = all")
+      ->capture_default_str()
+      ->check(a_count);
+  parked->callback([&context, limit] { ListParked(context, *limit); });
 
   const auto options = std::make_shared<ChannelOptions>();
+  const auto add_ends = [options, a_count](CLI::App* command) {
+    command->add_option("SOURCE", options->source, "source shard")->required()->check(a_count);
+    command->add_option("TARGET", options->target, "target shard")->required()->check(a_count);
+  };
+  const CLI::Validator a_number(CheckId, "NUMBER");
   auto* const retry = channel->add_subcommand("retry", "apply parked items again");
-  retry->add_option("SOURCE", options->source, "source shard")->required()->check(a_count);
-  retry->add_option("TARGET", options->target, "target shard")->required()->check(a_count);
-  retry->add_option("--number", options->number, "one item; all if absent")
-      ->check(CLI::Validator(CheckId, "NUMBER"));
+  add_ends(retry);
+  retry->add_option("--number", options->number, "one item; all if absent")->check(a_number);
   retry->callback([&context, options] {
+    v1::RetryParked request;
+    request.set_source(options->source);
+    request.set_target(options->target);
+    request.set_number(options->number);
+    RetryParked(context, std::move(request));
+  });
+
+  auto* const back = channel->add_subcommand(
+      "return",
+      "send the money of a parked item that cannot be applied on to whom it belongs: funds back to "
+      "their sender, a share or a refund to its wallet");
+  add_ends(back);
+  back->add_option("--number", options->number, "the item")->required()->check(a_number);
+  auto* const packet =
+      back->add_option("--packet", options->packet,
+                       "where the item cannot be read: the packet whose money is missing (see the "
+                       "findings of `money audit`)")
+          ->check(CLI::Validator(CheckId, "ID"));
+  back->add_option("--user", options->user, "and the login name of whose it is")->needs(packet);
+  packet->needs("--user");
+  back->callback([&context, options] {
     v1::AdminRequest request;
-    request.mutable_retry_parked()->set_source(options->source);
-    request.mutable_retry_parked()->set_target(options->target);
-    request.mutable_retry_parked()->set_number(options->number);
-    context.Ask(request, [&](const v1::AdminReply& reply) {
-      std::cout << "retried " << reply.retry_parked().retried() << ", applied "
-                << reply.retry_parked().applied() << '\n';
+    v1::ReturnParked& wanted = *request.mutable_return_parked();
+    wanted.set_source(options->source);
+    wanted.set_target(options->target);
+    wanted.set_number(options->number);
+    wanted.set_packet_id(options->packet);
+    wanted.set_user(options->user);
+    context.Ask(request, [](const v1::AdminReply&) {
+      std::cout << "its money is on the way; the item is no longer parked\n";
     });
   });
 
   auto* const accept = channel->add_subcommand(
       "accept", "let a stopped channel go on; what the source no longer keeps is given up");
-  accept->add_option("SOURCE", options->source, "source shard")->required()->check(a_count);
-  accept->add_option("TARGET", options->target, "target shard")->required()->check(a_count);
+  add_ends(accept);
   accept->callback([&context, options] {
     v1::AdminRequest request;
     request.mutable_accept_channel()->set_source(options->source);

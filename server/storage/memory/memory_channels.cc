@@ -110,12 +110,14 @@ void MemoryChannelStore<State>::Unpark(Batch& batch, ChannelId channel, int64_t 
 
 template <class State>
 base::Result<std::vector<ParkedItem>> MemoryChannelStore<State>::ListParked(model::ShardId target,
+                                                                            ParkedPlace after,
                                                                             size_t limit) const {
   return door_.Look([&](const State& state) -> base::Result<std::vector<ParkedItem>> {
     std::vector<ParkedItem> items;
     for (const auto& [place, item] : state.parked) {
       if (items.size() == limit) break;
-      if (place.first.target == target) items.push_back(item);
+      if (place.first.target != target) continue;
+      if (after < ParkedPlace{place.first.source, place.second}) items.push_back(item);
     }
     return items;
   });

@@ -26,7 +26,7 @@ class MemoryChannelStore final : public ChannelStore {
   base::Result<void> TrimOutbox(ChannelId channel, int64_t through) override;
   void Park(Batch& batch, const ParkedItem& item) override;
   void Unpark(Batch& batch, ChannelId channel, int64_t number) override;
-  base::Result<std::vector<ParkedItem>> ListParked(model::ShardId target,
+  base::Result<std::vector<ParkedItem>> ListParked(model::ShardId target, ParkedPlace after,
                                                    size_t limit) const override;
 
  private:

@@ -137,11 +137,13 @@ void RocksdbChannelStore::Unpark(Batch& batch, ChannelId channel, int64_t number
 }
 
 base::Result<std::vector<ParkedItem>> RocksdbChannelStore::ListParked(model::ShardId target,
+                                                                      ParkedPlace after,
                                                                       size_t limit) const {
   constexpr size_t kSourceAt = 1 + 2;
   const Key end =
       target == UINT16_MAX ? Key('p' + 1) : Key('p').Be16(static_cast<uint16_t>(target + 1));
-  auto scan = Scan::From(view_, Table::kRest, Key('p').Be16(target), end);
+  const Key from = ParkedKey({after.source, target}, after.number).Byte('\0');
+  auto scan = Scan::From(view_, Table::kRest, from, end);
   if (!scan) return scan.error();
   std::vector<ParkedItem> items;
   for (scan->ToFirst(); scan->at_row() && items.size() < limit; scan->Next()) {

@@ -30,7 +30,7 @@ class RocksdbChannelStore final : public ChannelStore {
   base::Result<void> TrimOutbox(ChannelId channel, int64_t through) override;
   void Park(Batch& batch, const ParkedItem& item) override;
   void Unpark(Batch& batch, ChannelId channel, int64_t number) override;
-  base::Result<std::vector<ParkedItem>> ListParked(model::ShardId target,
+  base::Result<std::vector<ParkedItem>> ListParked(model::ShardId target, ParkedPlace after,
                                                    size_t limit) const override;
 
   // Trims are remembered here and ride along with commits, at most once a second and channel, so

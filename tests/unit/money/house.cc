@@ -316,8 +316,21 @@ bool House::SetApartDue(model::ShardId shard) {
   return Finish(shard, step) && writes;
 }
 
+base::Result<void> House::ReturnParked(const storage::ParkedItem& row,
+                                       std::optional<model::Item> as) {
+  Step step;
+  step.batch = store_->NewBatch();
+  Work work(*this, step, row.channel.target);
+  if (!as) as = shard::DecodeItem(row.item).value();
+  auto sent = shards_.at(row.channel.target)->SendOn(work, *as);
+  if (sent) store_->channels().Unpark(*step.batch, row.channel, row.number);
+  CHECK(Finish(row.channel.target, step));
+  if (settle) Run();
+  return sent;
+}
+
 void House::RetryParked(model::ShardId shard) {
-  auto parked = store_->channels().ListParked(shard, 1000);
+  auto parked = store_->channels().ListParked(shard, {}, 1000);
   CHECK(parked.ok());
   for (const auto& row : *parked) {
     Step step;

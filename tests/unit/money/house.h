@@ -71,6 +71,9 @@ class House {
   // What the executor does when the store refuses a command about it that ran alone.
   bool SetApart(model::PacketId packet);
   bool SetApartDue(model::ShardId shard);
+  // What the executor does when the administrator returns a parked item; `as`: what it was.
+  base::Result<void> ReturnParked(const storage::ParkedItem& row,
+                                  std::optional<model::Item> as = {});
 
   // -- the conversations' side
   enum class Conversation { kTakes, kRefuses, kSilent };

@@ -584,6 +584,55 @@ TEST_CASE(
   CHECK(Proven(house));
 }
 
+TEST_CASE("parked funds that make no packet go back to their sender, and the books are whole") {
+  House house;
+  CHECK(house.Deposit("anna", 1'000).ok());
+  house.settle = false;
+  const auto terms = house.Terms(model::PacketKind::kLucky, "anna", 300, 3);
+  const model::PacketId packet = House::Packet(house.Send(terms));
+  const model::ShardId shard = house.PacketShard(packet);
+  const int64_t was = house.state->books[shard].escrow_fen;
+  house.state->books[shard].escrow_fen = INT64_MAX;
+  house.Restart();
+  house.state->books[shard].escrow_fen = was;
+  house.Restart();
+  REQUIRE(house.state->parked.size() == 1);
+  const storage::ParkedItem row = house.state->parked.begin()->second;
+  CHECK(house.Balance("anna") == 700);
+
+  house.settle = true;
+  CHECK(house.ReturnParked(row).ok());
+  CHECK(house.Balance("anna") == 1'000);
+  CHECK(house.reader().FindSend(house.User("anna"), terms.request_id)->state ==
+        money::Reader::SendState::kReturned);
+  CHECK(house.returned.size() == 1);
+  CHECK(Proven(house));
+}
+
+TEST_CASE("a parked share that names nobody goes to whom it belongs, once somebody says so") {
+  House house;
+  const model::PacketId packet = house.Lucky("anna", 100, 1);
+  house.settle = false;
+  CHECK(house.Open(packet, "bert").ok());
+  const model::ShardId shard = house.WalletShard("bert");
+  const int64_t was = house.state->books[shard].wallets_fen;
+  house.state->books[shard].wallets_fen = INT64_MAX;
+  house.Restart();
+  house.state->books[shard].wallets_fen = was;
+  house.Restart();
+  REQUIRE(house.state->parked.size() == 1);
+  const storage::ParkedItem row = house.state->parked.begin()->second;
+  model::CreditItem nobody{packet, model::UserId(), 100, model::PacketKind::kLucky, {}, 0};
+  house.settle = true;
+  CHECK_FALSE(house.ReturnParked(row, nobody).ok());
+  nobody.user = house.User("bert");
+  nobody.sender = house.User("anna");
+  house.state->parked.begin()->second.item = "lost";
+  CHECK(house.ReturnParked(row, nobody).ok());
+  CHECK(house.Balance("bert") == 100);
+  CHECK(Proven(house));
+}
+
 // -- expiry
 
 TEST_CASE("failure 9: the refund is what is left in the very commit that closes") {

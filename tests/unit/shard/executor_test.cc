@@ -12,6 +12,7 @@
 #include "cluster/local/local_carrier.h"
 #include "model/reason.h"
 #include "shard/executor.h"
+#include "shard/item_codec.h"
 #include "storage/memory/memory_message_store.h"
 #include "storage/memory/memory_money_store.h"
 #include "tests/doctest_last.h"
@@ -108,6 +109,15 @@ class PlainLogic final : public Logic {
     books_.suspense_fen += fen;
     books_.transit_in_fen += fen;
     Put(work);
+    return {};
+  }
+
+  base::Result<void> SendOn(UnitOfWork& work, const model::Item& item) override {
+    const auto credit = std::get<model::CreditItem>(item);
+    books_.suspense_fen -= credit.amount_fen;
+    books_.transit_out_fen += credit.amount_fen;
+    Put(work);
+    work.Emit(credit.user.value % 2 == 0 ? kFirst : kSecond, credit, 1000);
     return {};
   }
 
@@ -271,6 +281,27 @@ class TwoStores final : public Outlet {
 };
 
 constexpr storage::ChannelId kAcross{kFirst, kSecond};
+
+// So many credits of ten fen to this user, parked behind everything the channel ever carried.
+void Park(TwoStores& two, int64_t count, int64_t user) {
+  storage::MemoryMoneyState& disk = *two.money;
+  model::CreditItem credit;
+  credit.packet = PacketId(1);
+  credit.user = UserId(user);
+  credit.amount_fen = 10;
+  credit.kind = model::PacketKind::kLucky;
+  credit.sender = UserId(1);
+  for (int64_t number = 1; number <= count; ++number) {
+    disk.parked[{kAcross, number}] = {kAcross, number, {}, 5, "failed", EncodeItem(credit), 0, 10};
+  }
+  disk.heads[kFirst].emitted[kSecond] = {count, 10 * count};
+  disk.books[kFirst].transit_out_fen = 10 * count;
+  disk.books[kFirst].escrow_fen = -10 * count;
+  disk.marks[kAcross] = {disk.identity.incarnation, count, 10 * count, 0};
+  disk.books[kSecond].transit_in_fen = disk.books[kSecond].suspense_fen = 10 * count;
+  two.Restart();
+  two.Run();
+}
 
 }  // namespace
 
@@ -594,14 +625,14 @@ TEST_CASE("what cannot be set apart is refused unasked for a while, each time fo
     CHECK_FALSE(two.ReplyTo(bad)->ok());
     return two.commits - before;
   };
-  CHECK(cost() == 3);  // all, the broken one alone, the good one alone
+  CHECK(cost() == 13);  // all, the broken one alone, that again, the good one alone
   CHECK(cost() == 1);
   two.clock.Advance(11'000);
-  CHECK(cost() == 3);
+  CHECK(cost() == 13);
   two.clock.Advance(11'000);
   CHECK(cost() == 1);
   two.clock.Advance(11'000);
-  CHECK(cost() == 3);
+  CHECK(cost() == 13);
   // Another packet was never suspected.
   CHECK(two.ReplyTo(two.Open(kFirst, 1, 3)) == nullptr);
   REQUIRE(two.Rests());
@@ -662,6 +693,69 @@ TEST_CASE("what is due and refused alone is set apart, and the rest of what is d
   two.clock.Advance(1100);
   REQUIRE(two.Rests());
   CHECK(two.script.due[kSecond] == 0);
+}
+
+TEST_CASE("parked items are tried again as many at once as a batch takes, wherever some stay") {
+  ExecutorLimits limits;
+  limits.batch_records = 40;
+  TwoStores two(limits);
+  Park(two, 100, 3);
+  storage::ParkedItem& broken = two.money->parked.at({kAcross, 7});
+  broken.item = "no item";
+  int64_t after = 0, retried = 0, applied = 0, rounds = 0;
+  for (bool more = true; more; ++rounds) {
+    const auto ticket = two.Submit(kSecond, model::RetryParked{kFirst, kSecond, 0, after});
+    two.Run();
+    REQUIRE(two.ReplyTo(ticket)->ok());
+    const auto answer = std::get<model::ParkedRetried>(**two.ReplyTo(ticket));
+    CHECK(answer.retried <= 40);
+    CHECK(answer.why.empty() == (after != 0));
+    retried += answer.retried;
+    applied += answer.applied;
+    after = answer.last;
+    more = answer.more;
+  }
+  CHECK(rounds >= 3);
+  CHECK(retried == 100);
+  CHECK(applied == 99);
+  CHECK(two.money->parked.size() == 1);
+  CHECK(two.Books(kSecond).wallets_fen == 990);
+  CHECK(two.Books(kSecond).suspense_fen == 10);
+}
+
+TEST_CASE("parked money that cannot be applied is sent on to whom it belongs") {
+  TwoStores two;
+  Park(two, 3, 2);  // two's wallet is in the other shard
+  two.money->parked.at({kAcross, 2}).item = "no item";
+  two.money->parked.at({kAcross, 3}).fen = 0;
+  const auto ask = [&](int64_t number, std::shared_ptr<const model::Item> as) {
+    const auto ticket = two.Submit(kSecond, model::ReturnParked{kFirst, kSecond, number, as});
+    two.Run();
+    REQUIRE(two.ReplyTo(ticket) != nullptr);
+    return *two.ReplyTo(ticket);
+  };
+  CHECK(ask(1, nullptr).ok());
+  two.Later();
+  CHECK(two.Books(kFirst).wallets_fen == 10);
+  CHECK(two.Books(kSecond).suspense_fen == 20);
+  CHECK_FALSE(ask(1, nullptr).ok());  // once
+
+  // Of one whose bytes are lost somebody must say what it was, to the fen.
+  CHECK(ask(2, nullptr).error().text.find("name the packet and the user") != std::string::npos);
+  model::CreditItem credit;
+  credit.packet = PacketId(1);
+  credit.user = UserId(2);
+  credit.amount_fen = 11;
+  CHECK_FALSE(ask(2, std::make_shared<const model::Item>(credit)).ok());
+  credit.amount_fen = 10;
+  CHECK(ask(2, std::make_shared<const model::Item>(credit)).ok());
+  two.Later();
+  CHECK(two.Books(kFirst).wallets_fen == 20);
+  CHECK(two.Books(kSecond).suspense_fen == 10);
+
+  CHECK(ask(3, nullptr).error().text.find("no money") != std::string::npos);
+  CHECK_FALSE(ask(4, nullptr).ok());
+  CHECK(two.money->parked.size() == 1);
 }
 
 }  // namespace hongyan::shard
