@@ -108,6 +108,9 @@ class Desk {
   void Submit(model::Priority priority, model::ShardId shard, model::CommandBody body,
               std::function<void(model::Reply)> done);
 
+  // The shard's store is closed: what it is asked is refused.
+  bool stopped(model::ShardId shard) const { return executors_.Of(shard).stopped(); }
+
   // Opens of this packet in its shard's queue and batch.
   int64_t opens_in_flight(model::ShardId shard, model::PacketId packet) const {
     return executors_.Of(shard).opens_in_flight(packet);

@@ -278,6 +278,15 @@ void SendPacket(Session& session, const proto::Frame& frame) {
   if (auto good = money::CheckTerms(services.money.limits, *terms); !good) {
     return RefuseUnlessKnown(session, asked, *terms, std::move(good).error());
   }
+  // Its message could not be stored: better that no money leaves than that it comes back unopened.
+  if (session.desk().stopped(services.router.ShardOf(terms->conversation))) {
+    return RefuseUnlessKnown(
+        session, asked, std::move(terms).value(),
+        model::Refuse(Code::kUnavailable, Reason::kStoreStopped,
+                      "chat is stopped after a failed write; nothing was moved: send the same "
+                      "request again",
+                      500));
+  }
   const UserId peer =
       terms->conversation.is_group() ? UserId() : terms->conversation.peer_of(session.user());
   const bool peer_known =

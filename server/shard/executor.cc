@@ -145,7 +145,7 @@ struct Executor::Impl {
   int64_t window_wait_ns = 0;
   int64_t window_commands = 0;
   bool stopping_now = false;        // nobody waits for arrivals any more
-  bool closed = false;        // the store stays closed: answer nothing but refusals
+  std::atomic<bool> closed{false};  // the store stays closed: answer nothing but refusals
   bool said_closed = false;
   int64_t reopen_after_ns = 0;
   // So many items, and things that are due, go one by one: batches were refused with them, and none
@@ -858,6 +858,8 @@ ExecutorReport Executor::report() const {
 int64_t Executor::time_ms() const {
   return impl_->clock.BootNs() / kNsPerMs + impl_->time_ahead_ms.load();
 }
+
+bool Executor::stopped() const { return impl_->closed.load(std::memory_order_relaxed); }
 
 double Executor::queue_ms() const { return impl_->queue_ms.load(std::memory_order_relaxed); }
 

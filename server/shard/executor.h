@@ -109,6 +109,8 @@ class Executor final : public cluster::CarrierEnd {
   // OpenPacket commands for this packet in the queue and in the batch under way. Counted where
   // commands enter and leave, so there is nothing to release. Any thread, cheap.
   int64_t opens_in_flight(model::PacketId packet) const;
+  // Its store is closed after a failed write, and all it is asked is refused. Any thread, cheap.
+  bool stopped() const;
   // Average queuing time of the last second, ms. Any thread, cheap.
   double queue_ms() const;
 

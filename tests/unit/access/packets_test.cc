@@ -1,0 +1,281 @@
+// The front door on stores in memory, over sockets: what it says of money while the shards behind
+// it have clocks of their own, or are stopped.
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "access/front_door.h"
+#include "cluster/local/local_carrier.h"
+#include "conversation/membership.h"
+#include "hongyan/v1/money.pb.h"
+#include "message_shard.h"
+#include "model/reason.h"
+#include "money_shard.h"
+#include "raw_client.h"
+#include "storage/memory/memory_message_store.h"
+#include "storage/memory/memory_money_store.h"
+#include "tests/doctest_last.h"
+
+namespace hongyan::testing {
+namespace {
+
+using integration::Answer;
+using integration::RawClient;
+using model::UserId;
+
+constexpr int64_t kHourMs = 3'600'000;
+
+// The system's clocks, moved ahead.
+class ShiftedClock final : public base::Clock {
+ public:
+  int64_t WallMs() const override { return system_.WallMs() + ahead_ms; }
+  int64_t BootNs() const override { return system_.BootNs() + ahead_ms * 1'000'000; }
+  std::atomic<int64_t> ahead_ms{0};
+
+ private:
+  const base::SystemClock system_;
+};
+
+// One message shard and two money shards, each with an executor and a clock of its own.
+class OpenHouse {
+ public:
+  OpenHouse() {
+    const auto first = model::kFirstMoneyShard;
+    const std::vector<model::ShardId> money{first, first + 1};
+    executors_.push_back(
+        std::make_unique<shard::Executor>("messages", std::vector<model::ShardId>{0}, messages_,
+                                          carrier_, door_, clock_, shard::ExecutorLimits(), money));
+    for (size_t i = 0; i < money.size(); ++i) {
+      executors_.push_back(std::make_unique<shard::Executor>(
+          "money", std::vector<model::ShardId>{money[i]}, money_, carrier_, door_, money_clocks[i],
+          shard::ExecutorLimits(), std::vector<model::ShardId>{0}));
+      carrier_.Register(money[i], *executors_.back());
+    }
+    carrier_.Register(0, *executors_.front());
+    door_.Connect({{executors_[0].get()}, {executors_[1].get(), executors_[2].get()}});
+    REQUIRE(executors_[0]
+                ->Open([this](model::ShardId) -> std::unique_ptr<shard::Logic> {
+                  return std::make_unique<MessageShard>(messages_, router_, online_, counters_,
+                                                        group::GroupLimits());
+                })
+                .ok());
+    for (size_t i : {1, 2}) {
+      REQUIRE(executors_[i]
+                  ->Open([this](model::ShardId shard) -> std::unique_ptr<shard::Logic> {
+                    return std::make_unique<MoneyShard>(shard, money_, routes_, board_,
+                                                        money_counters_, services_.money.limits);
+                  })
+                  .ok());
+    }
+    loop_.Start();
+    for (auto& executor : executors_) executor->Start();
+    auto listener = net::Listener::Open({.address = "127.0.0.1:0"}, {&loop_}, door_.factory());
+    REQUIRE(listener.ok());
+    listener_ = *std::move(listener);
+  }
+  ~OpenHouse() {
+    listener_->StopAccepting();
+    for (auto& executor : executors_) executor->Stop();
+    readers_.Stop();
+    hashers_.Stop();
+    loop_.Stop();
+  }
+
+  int port() const {
+    const std::string& address = listener_->address();
+    return std::stoi(address.substr(address.rfind(':') + 1));
+  }
+  UserId User(const std::string& name) const { return router_.UserIdOf(name); }
+  model::ShardId PacketShard(int64_t packet) const {
+    return *routes_.ShardOf(model::PacketId(packet));
+  }
+
+  // An account with a password, "pw", and money.
+  void Add(const std::string& name, int64_t fen) {
+    model::User user;
+    user.id = User(name);
+    user.name = name;
+    user.password_hash = *passwords_.Hash("pw");
+    Submit(0, model::CreateUsers{{user}});
+    while (!*directory_.Exists(user.id)) std::this_thread::yield();
+    if (fen == 0) return;
+    Submit(routes_.WalletOf(user.id), model::MoveManyFunds{{{user.id, "first", fen, "start"}}});
+    while (Balance(name) != fen) std::this_thread::yield();
+  }
+  int64_t Balance(const std::string& name) const {
+    return reader_.FindWallet(User(name))->balance_fen;
+  }
+  // The message store stays closed after its next commit, until it is opened again.
+  void StopMessages() {
+    messages_fail = true;
+    while (!executors_[0]->stopped()) {
+      Submit(0, model::SetPassword{User("anna"), "x"});
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+  void OpenMessages() {
+    messages_fail = false;
+    while (executors_[0]->stopped()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+
+  ShiftedClock money_clocks[2];
+  std::atomic<bool> messages_fail{false};
+
+ private:
+  void Submit(model::ShardId shard, model::CommandBody body) {
+    model::Command command;
+    command.shard = shard;
+    command.body = std::move(body);
+    const size_t at = shard == 0 ? 0 : static_cast<size_t>(shard - model::kFirstMoneyShard) + 1;
+    CHECK(executors_[at]->Submit(std::move(command)).ok());
+  }
+  storage::MemoryFaults Faults() {
+    storage::MemoryFaults faults;
+    faults.commit = [this] {
+      return messages_fail ? storage::CommitFate::kUnknownLost : storage::CommitFate::kApply;
+    };
+    faults.reopen_fails = [this] { return messages_fail.load(); };
+    return faults;
+  }
+
+  ShiftedClock clock_;
+  storage::MemoryMessageStore messages_{storage::MemoryState::Create(1, 1), Faults()};
+  storage::MemoryMoneyStore money_{storage::MemoryMoneyState::Create(2, 2)};
+  const shard::Router router_{messages_.identity()};
+  const shard::Router wallets_{money_.identity()};
+  const money::Routes routes_{wallets_, money_.money_identity(), router_};
+  money::Board board_;
+  money::Counters money_counters_;
+  MessageCounters counters_;
+  inbox::OnlineHeads online_;
+  const inbox::Reader inboxes_{messages_.inboxes(), online_, messages_.identity().generation};
+  const conversation::Reader conversations_{messages_.conversations()};
+  const conversation::Membership membership_{messages_.conversations(),
+                                             [this] { return clock_.WallMs(); }};
+  const money::Reader reader_{money_.ledger(), money_.packets(), routes_};
+  const account::Directory directory_{messages_.accounts(), router_};
+  const account::Tokens tokens_{messages_.identity().token_key};
+  const account::Passwords passwords_;
+  account::LoginLimits login_limits_{clock_, {}};
+  overload::Admission admission_{clock_, {}, 1};
+  base::WorkerPool readers_{"readers", 1, 1000};
+  base::WorkerPool hashers_{"hashers", 1, 100};
+  const access::Services services_{.clock = clock_,
+                                   .router = router_,
+                                   .online = online_,
+                                   .inboxes = inboxes_,
+                                   .conversations = conversations_,
+                                   .directory = directory_,
+                                   .tokens = tokens_,
+                                   .passwords = passwords_,
+                                   .login_limits = login_limits_,
+                                   .admission = admission_,
+                                   .money = {.routes = routes_,
+                                             .board = board_,
+                                             .reader = reader_,
+                                             .eligibility = membership_,
+                                             .limits = {.life_ms = kHourMs},
+                                             .admission = admission_},
+                                   .readers = readers_,
+                                   .hashers = hashers_};
+  net::Loop loop_{0};
+  access::FrontDoor door_{{&loop_}, services_, access::Limits()};
+  cluster::LocalCarrier carrier_;
+  std::vector<std::unique_ptr<shard::Executor>> executors_;
+  std::unique_ptr<net::Listener> listener_;
+};
+
+// Somebody with a session.
+struct Guest {
+  Guest(OpenHouse& house, const std::string& name, int64_t fen = 0)
+      : id(house.User(name).value), client((house.Add(name, fen), house.port())) {
+    client.Hello();
+    REQUIRE(client.LogIn(name, "pw", integration::Device(1)).ok);
+  }
+  Answer<v1::SendPacketReply> Send(const v1::SendPacket& request) {
+    return client.Ask<v1::SendPacketReply>(v1::SEND_PACKET, request);
+  }
+  Answer<v1::OpenPacketReply> Open(int64_t packet) {
+    v1::OpenPacket request;
+    request.set_packet_id(packet);
+    for (;;) {
+      auto answer = client.Ask<v1::OpenPacketReply>(v1::OPEN_PACKET, request);
+      if (answer.ok || answer.error.reason() != v1::BUSY) return answer;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  }
+
+  const int64_t id;
+  RawClient client;
+};
+
+v1::SendPacket Packet(const v1::ConversationId& where, int64_t fen, int32_t shares) {
+  v1::SendPacket request;
+  request.set_request_id(integration::NewRequestId());
+  request.set_kind(v1::PACKET_LUCKY);
+  *request.mutable_conversation() = where;
+  request.set_amount_fen(fen);
+  request.set_shares(shares);
+  return request;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "a packet that is over by the edge's clock but not by its shard's is the shard's to judge") {
+  OpenHouse house;
+  Guest anna(house, "anna", 10'000);
+  Guest bert(house, "bert");
+  Guest carl(house, "carl");
+  const auto talk = integration::Direct(anna.id, bert.id);
+  // The edge goes by the clock of the first money shard; the packet's is the second.
+  int64_t packet = 0;
+  while (packet == 0 || house.PacketShard(packet) != model::kFirstMoneyShard + 1) {
+    const auto sent = anna.Send(Packet(talk, 100, 1));
+    REQUIRE_MESSAGE(sent.ok, sent.error.text());
+    packet = sent.reply.packet_id();
+  }
+  REQUIRE(carl.Open(packet).error.reason() == v1::NOT_ELIGIBLE);  // and it is announced
+  house.money_clocks[0].ahead_ms = 2 * kHourMs;
+  v1::GrabPacket grab;
+  grab.set_packet_id(packet);
+  for (;;) {  // the edge has heard of the new time
+    const auto looked = bert.client.Ask<v1::GrabPacketReply>(v1::GRAB_PACKET, grab);
+    if (!looked.ok && looked.error.reason() == v1::PACKET_EXPIRED) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  CHECK(carl.Open(packet).error.reason() == v1::NOT_ELIGIBLE);
+  const auto opened = bert.Open(packet);
+  CHECK_MESSAGE(opened.ok, opened.error.text());
+  CHECK(opened.reply.amount_fen() == 100);
+}
+
+TEST_CASE("while chat is stopped no money leaves for it, and the same request is good afterwards") {
+  OpenHouse house;
+  Guest anna(house, "anna", 1'000);
+  Guest bert(house, "bert");
+  const auto request = Packet(integration::Direct(anna.id, bert.id), 100, 1);
+  house.StopMessages();
+  const auto refused = anna.Send(request);
+  REQUIRE_FALSE(refused.ok);
+  CHECK(refused.error.code() == v1::UNAVAILABLE);
+  CHECK(refused.error.reason() == v1::STORE_STOPPED);
+  CHECK(refused.error.retry_after_ms() > 0);
+  CHECK(house.Balance("anna") == 1'000);
+  house.OpenMessages();
+  const auto sent = anna.Send(request);
+  REQUIRE_MESSAGE(sent.ok, sent.error.text());
+  CHECK(bert.Open(sent.reply.packet_id()).reply.amount_fen() == 100);
+  // What was taken before is still answered so.
+  house.StopMessages();
+  const auto again = anna.Send(request);
+  REQUIRE_MESSAGE(again.ok, again.error.text());
+  CHECK(again.reply.packet_id() == sent.reply.packet_id());
+  CHECK(house.Balance("anna") == 900);
+}
+
+}  // namespace hongyan::testing
