@@ -106,9 +106,9 @@ void MoneyShard::Drop() {
   packets_.Drop();
 }
 
-void MoneyShard::Forget(std::vector<model::Effect>&) {
+void MoneyShard::Forget(std::vector<model::Effect>& effects) {
   books_.Forget();
-  wallets_.Forget();
+  wallets_.Forget(effects);
   packets_.Forget();
 }
 

@@ -253,6 +253,7 @@ void Wallets::Publish(std::vector<model::Effect>& effects) {
     effects.push_back(model::WalletChanged{user});
   });
   wallets_.Publish();
+  dropped_.clear();
   outcomes_.clear();
   moves_.clear();
   const auto add = [](std::atomic<int64_t>& counter, int64_t more) {
@@ -267,13 +268,18 @@ void Wallets::Publish(std::vector<model::Effect>& effects) {
 }
 
 void Wallets::Drop() {
+  if (wallets_.changed() > 0) dropped_.clear();
+  wallets_.ForEachChanged(
+      [&](model::UserId user, const model::Wallet*) { dropped_.push_back(user); });
   wallets_.Drop();
   outcomes_.clear();
   moves_.clear();
   tally_ = {};
 }
 
-void Wallets::Forget() {
+void Wallets::Forget(std::vector<model::Effect>& effects) {
+  for (const model::UserId user : dropped_) effects.push_back(model::WalletChanged{user});
+  dropped_.clear();
   wallets_.Forget();
   outcomes_.clear();
   moves_.clear();

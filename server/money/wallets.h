@@ -45,7 +45,8 @@ class Wallets {
 
   void Publish(std::vector<model::Effect>& effects);
   void Drop();
-  void Forget();
+  // The batch dropped last may have become durable after all: whose wallets it changed are told.
+  void Forget(std::vector<model::Effect>& effects);
 
  private:
   struct SendKey {
@@ -93,6 +94,7 @@ class Wallets {
     int64_t moves = 0;
   };
   Tally tally_;  // of the batch under way
+  std::vector<model::UserId> dropped_;  // changed by the last batch, which was dropped
 };
 
 // What a send means, as one number: kind, conversation, amounts, shares, named person, greeting, in

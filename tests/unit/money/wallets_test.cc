@@ -1,4 +1,5 @@
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "house.h"
@@ -464,6 +465,21 @@ TEST_CASE("a wallet that changed tells its user once per batch") {
   house.Batch(house.WalletShard("anna"), {many});
   REQUIRE(house.effects.size() == 1);
   CHECK(std::get<model::WalletChanged>(house.effects.front()).user == anna);
+}
+
+TEST_CASE("a wallet changed by a commit of which recovery had to decide tells its user as well") {
+  for (const auto fate :
+       {storage::CommitFate::kUnknownApplied, storage::CommitFate::kUnknownLost}) {
+    House house;
+    house.faults.commit = [&, first = true]() mutable {
+      return std::exchange(first, false) ? fate : storage::CommitFate::kApply;
+    };
+    CHECK_FALSE(house.Deposit("anna", 500).ok());  // nobody knows yet
+    REQUIRE(house.effects.size() == 1);            // a hint, and at worst for nothing
+    CHECK(std::get<model::WalletChanged>(house.effects.front()).user == house.User("anna"));
+    CHECK(house.Deposit("bert", 500).ok());
+    CHECK(house.effects.size() == 2);  // said once
+  }
 }
 
 }  // namespace hongyan::testing
