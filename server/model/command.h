@@ -103,7 +103,7 @@ struct ConfirmCursor {
 struct SendPacket {
   PacketTerms terms;
   // The edge says no, and so does the shard, unless it took this request before: the first try may
-  // still stand in the queue when its repeat is refused. Not remembered.
+  // still stand in the queue when its repeat is refused. A verdict on the request is remembered.
   std::optional<base::Error> no = {};
 };
 

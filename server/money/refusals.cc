@@ -23,6 +23,10 @@ base::Error Refusal(Reason rule) {
       return say(Code::kAlreadyExists, "this request id was used for something else: use a new id");
     case Reason::kNotAMember:
       return say(Code::kPermissionDenied, "you are not in this conversation");
+    case Reason::kMuted:
+      return say(Code::kPermissionDenied, "you are muted in this group");
+    case Reason::kNoSuchUser:
+      return say(Code::kNotFound, "there is no such user");
     case Reason::kAmountInvalid:
       return say(Code::kInvalidArgument,
                  "the amount must be above zero, and of an equal packet a multiple of its shares");
@@ -103,6 +107,24 @@ base::Error Refusal(Reason rule) {
           "stored data does not add up: see the server's log and `hongyan-admin money audit`");
     default:
       return say(Code::kInternal, "refused");
+  }
+}
+
+bool IsVerdict(const base::Error& refusal) {
+  switch (static_cast<Reason>(refusal.reason)) {
+    case Reason::kNotAMember:
+    case Reason::kMuted:
+    case Reason::kNoSuchUser:
+    case Reason::kAmountInvalid:
+    case Reason::kOverLimit:
+    case Reason::kMoreSharesThanFen:
+    case Reason::kSharesInvalid:
+    case Reason::kKindNotHere:
+    case Reason::kGreetingInvalid:
+    case Reason::kNamedPersonInvalid:
+      return true;
+    default:
+      return false;
   }
 }
 

@@ -11,6 +11,10 @@ namespace hongyan::money {
 // One place, so that a remembered refusal reads like the first one. Any thread.
 base::Error Refusal(model::Reason rule);
 
+// A verdict on a send itself, to be remembered with its request: the same request gets it again,
+// whatever changes. Not: busy, unreadable, stopped, funds on their way.
+bool IsVerdict(const base::Error& refusal);
+
 // Nobody can open this packet any more: DONE, EXPIRED, RETURNED or REFUSED. REQUIRES Closed(state).
 model::Reason ReasonOf(model::PacketState state);
 

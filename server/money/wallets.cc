@@ -73,7 +73,8 @@ std::optional<model::Reply> Wallets::Fund(shard::UnitOfWork& work, const model::
     if ((*outcome)->packet) return model::ReplyBody(model::PacketSending{(*outcome)->packet});
     return Refusal(static_cast<Reason>((*outcome)->rule));
   }
-  if (send.no) return *send.no;
+  if (send.no && (work.BelowDiskReserve() || !IsVerdict(*send.no))) return *send.no;
+  if (send.no) return Remember(work, key, hash, *send.no);
   if (work.BelowDiskReserve()) return Refusal(Reason::kDiskReserve);
   if (auto form = CheckTerms(limits_, terms); !form) return Remember(work, key, hash, form.error());
   auto found = Find(terms.sender);

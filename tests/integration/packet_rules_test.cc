@@ -76,6 +76,15 @@ TEST_CASE("a verdict is remembered with its request; a frozen wallet only takes 
   CHECK(why(poor) == v1::NO_FUNDS);
   CHECK(anna.Balance() == 20'000);
 
+  // So is what the edge says of who may speak there.
+  Person carl(server, "carl", "100");
+  const auto foreign = Packet(PACKET_LUCKY, group, 100, 2);
+  CHECK(carl.Send(foreign).error.reason() == v1::NOT_A_MEMBER);
+  server.AdminOk({"group", "add", std::to_string(group.b()), "carl"});
+  Sent(carl.Send(Packet(PACKET_LUCKY, group, 100, 2)));
+  CHECK(carl.Send(foreign).error.reason() == v1::NOT_A_MEMBER);
+  CHECK(carl.Balance() == 9'900);
+
   // The same request is the same packet; with another content it is none.
   auto once = Packet(PACKET_LUCKY, talk, 500);
   const int64_t packet = Sent(anna.Send(once));

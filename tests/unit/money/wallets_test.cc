@@ -253,9 +253,9 @@ TEST_CASE("what was no verdict on the request is not remembered") {
     house.below_disk_reserve = true;
     CHECK(House::Why(house.Send(terms)) == Reason::kDiskReserve);
   }
-  SUBCASE("a no of the edge") {
-    const base::Error no = money::Refusal(Reason::kNotAMember);
-    CHECK(House::Why(house.Send(terms, no)) == Reason::kNotAMember);
+  SUBCASE("an edge that could not find out") {
+    const auto no = model::Refuse(base::Code::kUnavailable, Reason::kStoreStopped, "stopped", 500);
+    CHECK(House::Why(house.Send(terms, no)) == Reason::kStoreStopped);
   }
   SUBCASE("funds on their way") {
     CHECK(house.Withdraw("anna", 50).ok());
@@ -282,6 +282,25 @@ TEST_CASE("what the edge says no to is answered as the first try was, if that wa
   CHECK(std::get<model::PacketSending>(*again).packet ==
         std::get<model::PacketSending>(*first).packet);
   CHECK(house.Balance("anna") == 900);
+}
+
+TEST_CASE("a verdict of the edge on a request stays its answer, whatever changes afterwards") {
+  for (const Reason why : {Reason::kNotAMember, Reason::kMuted, Reason::kNamedPersonInvalid,
+                           Reason::kNoSuchUser, Reason::kOverLimit}) {
+    House house;
+    CHECK(house.Deposit("anna", 1'000).ok());
+    const auto terms = house.Terms(PacketKind::kLucky, "anna", 100, 2);
+    CHECK(House::Why(house.Send(terms, money::Refusal(why))) == why);
+    house.Restart();
+    const model::Reply again = house.Send(terms);  // it may by now
+    CHECK(House::Why(again) == why);
+    CHECK(again.error().text == money::Refusal(why).text);
+    CHECK(again.error().text != "refused");
+    CHECK(house.reader().FindSend(house.User("anna"), terms.request_id).error().reason ==
+          static_cast<uint16_t>(why));
+    CHECK(house.Send(house.Terms(PacketKind::kLucky, "anna", 100, 2)).ok());
+    CHECK(house.Balance("anna") == 900);
+  }
 }
 
 TEST_CASE("a send that lacks funds waits once for credits that are on their way") {
