@@ -304,8 +304,10 @@ void Server::Run() {
   const auto end =
       std::chrono::steady_clock::now() + std::chrono::seconds(config_.shutdown.timeout_s);
   listener_->StopAccepting();
+  admin_->End();
   front_door_->Drain(config_.shutdown.retry_spread_s * 1000);
-  while (listener_->connections() > 0 && std::chrono::steady_clock::now() < end) {
+  while ((listener_->connections() > 0 || !admin_->ended()) &&
+         std::chrono::steady_clock::now() < end) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   if (const size_t left = listener_->connections(); left > 0) {

@@ -145,8 +145,8 @@ void Service::ShowDay(ErrandPtr errand, const v1::ShowDay& request) {
   if (!first) {
     return errand->Refuse({base::Code::kInvalidArgument, "no packet can be of this day"});
   }
-  // It may be millions: not on the readers that everybody needs.
-  OnPool(auditor_, std::move(errand), [this, day, first]() -> base::Result<v1::AdminReply> {
+  // It may be millions.
+  ReadLong(std::move(errand), [this, day, first]() -> base::Result<v1::AdminReply> {
     auto snapshot = money_store_.TakeSnapshot();
     if (!snapshot) return std::move(snapshot).error();
     DayCounts counts;
@@ -269,28 +269,29 @@ bool Service::Drained() const {
   return true;
 }
 
-// An audit reads for long: a thread of its own, not one of the readers that everybody needs.
 void Service::Audit(ErrandPtr errand, const v1::Audit& request) {
-  OnPool(auditor_, std::move(errand),
-         [this, wait = request.wait_drained()]() -> base::Result<v1::AdminReply> {
-           const auto end = std::chrono::steady_clock::now() + kDrainPatience;
-           const auto waits = [this, wait, end] {
-             return wait && !ending_ && std::chrono::steady_clock::now() < end;
-           };
-           money::AuditReport report;
-           do {
-             while (waits() && !Drained()) std::this_thread::sleep_for(kDrainPause);
-             report = money::Audit(money_store_);
-           } while (waits() && report.in_transit_fen != 0);
-           // Who asks for an empty transit is not told that all is proven while it is not empty.
-           if (wait && report.in_transit_fen != 0) {
-             report.unread.push_back("the channels: money is still on its way between shards");
-             if (report.verdict == Verdict::kProven) report.verdict = Verdict::kNotProven;
-           }
-           v1::AdminReply reply;
-           Fill(report, reply.mutable_audit());
-           return reply;
-         });
+  ReadLong(std::move(errand),
+           [this, wait = request.wait_drained()]() -> base::Result<v1::AdminReply> {
+             const auto end = std::chrono::steady_clock::now() + kDrainPatience;
+             const auto waits = [this, wait, end] {
+               return wait && !ending_ && std::chrono::steady_clock::now() < end;
+             };
+             money::AuditReport report;
+             do {
+               while (waits() && !Drained()) std::this_thread::sleep_for(kDrainPause);
+               report = money::Audit(money_store_, {{}, [this] { return ending_.load(); }});
+             } while (waits() && report.in_transit_fen != 0);
+             // Who asks for an empty transit is not told that all is proven while it is not empty.
+             if (wait && report.in_transit_fen != 0) {
+               report.unread.push_back("the channels: money is still on its way between shards");
+               if (report.verdict == Verdict::kProven) report.verdict = Verdict::kNotProven;
+             }
+             if (ending_)
+               report.unread.push_back("the server is going down: ask again when it is up");
+             v1::AdminReply reply;
+             Fill(report, reply.mutable_audit());
+             return reply;
+           });
 }
 
 }  // namespace hongyan::admin

@@ -84,6 +84,11 @@ class Counter final : public net::ConnectionHandler {
   int under_way_ = 0;
 };
 
+base::Error GoingDown() {
+  return model::Refuse(base::Code::kUnavailable, model::Reason::kDraining,
+                       "the server is going down: ask again when it is up");
+}
+
 }  // namespace
 
 // -- errand
@@ -211,6 +216,26 @@ void Service::OnPool(base::WorkerPool& pool, ErrandPtr errand, Read read) {
     });
   });
   if (!taken) errand->Refuse(services().admission.Busy());
+}
+
+void Service::ReadLong(ErrandPtr errand, Read read) {
+  net::Loop* const loop = &desk_.loop();
+  ++long_readings_;
+  const bool taken = !ending_ && auditor_.Submit([this, loop, errand, read = std::move(read)] {
+    loop->Post([this, errand, reply = read()] {
+      if (ending_ && reply && !reply->has_audit()) {
+        errand->Refuse(GoingDown());
+      } else if (reply) {
+        errand->Answer(*reply);
+      } else {
+        errand->Refuse(reply.error());
+      }
+      --long_readings_;
+    });
+  });
+  if (taken) return;
+  --long_readings_;
+  errand->Refuse(ending_ ? GoingDown() : services().admission.Busy());
 }
 
 void Service::SubmitDone(ErrandPtr errand, model::ShardId shard, model::CommandBody body) {

@@ -31,7 +31,12 @@ class Service {
   Service(access::FrontDoor& door, access::Desk& desk, storage::MessageStore& store,
           storage::MoneyStore& money_store, std::vector<shard::Executor*> executors, Stats stats);
 
-  ~Service() { ending_ = true; }
+  ~Service() { End(); }
+
+  // The server goes down: audits and other long readings end at once, and say so. Any thread.
+  void End() { ending_ = true; }
+  // None of them has an answer under way any more.
+  bool ended() const { return long_readings_ == 0; }
 
   // For the admin listener, which must hand its connections to the desk's loop only.
   net::Listener::Factory factory();
@@ -105,6 +110,8 @@ class Service {
 
   // Answers with what `read` returns; it runs on the pool.
   void OnPool(base::WorkerPool& pool, ErrandPtr errand, Read read);
+  // The same for what reads every row: one at a time, not on the readers that everybody needs.
+  void ReadLong(ErrandPtr errand, Read read);
   // Queues a command whose success is AdminDone.
   void SubmitDone(ErrandPtr errand, model::ShardId shard, model::CommandBody body);
   base::Result<model::ShardId> CheckChannel(uint32_t source, uint32_t target) const;
@@ -122,7 +129,8 @@ class Service {
   storage::MoneyStore& money_store_;
   const std::vector<shard::Executor*> executors_;
   const Stats stats_;
-  std::atomic<bool> ending_{false};  // ends the waiting of audits and archives
+  std::atomic<bool> ending_{false};
+  std::atomic<int> long_readings_{0};
   base::WorkerPool auditor_;
 };
 

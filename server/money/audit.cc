@@ -52,7 +52,7 @@ class Auditor {
     snapshot_ = *std::move(snapshot);
     ReadAll();
     // What could not be read has its other end nowhere: that is no finding.
-    if (!ties_.even() && report_.unread.empty()) {
+    if (!ended_ && !ties_.even() && report_.unread.empty()) {
       ties_.LookCloser();
       closer_ = true;
       ReadAll();
@@ -72,15 +72,21 @@ class Auditor {
       ReadExpiries(shard);
       ReadParked(shard, sums);
       ReadChannels(shard, shards, sums);
+      if (Ended()) return;
       if (!closer_) CheckBooks(shard, sums);
     }
+  }
+
+  bool Ended() {
+    ended_ = ended_ || (options_.ended && options_.ended());
+    return ended_;
   }
 
   // -- wallets
 
   void ReadWallets(ShardId shard, ShardSums& sums) {
     model::UserId after;
-    for (;;) {
+    while (!Ended()) {
       auto wallets = snapshot_->ledger().ListWallets(shard, after, kPage);
       if (!wallets) return Unread("wallets of " + Shard(shard), wallets.error());
       for (const model::Wallet& wallet : *wallets) {
@@ -102,7 +108,7 @@ class Auditor {
     int64_t balance = wallet.balance_fen;
     std::map<int32_t, model::YearTotal> years;
     int64_t before = 0;
-    for (;;) {
+    while (!Ended()) {
       auto rows = snapshot_->ledger().ReadStatement(shard, wallet.user, before, kPage);
       if (!rows) return Unread("statement of " + name, rows.error());
       for (const model::StatementRow& row : *rows) {
@@ -191,7 +197,7 @@ class Auditor {
 
   void ReadPackets(ShardId shard, ShardSums& sums) {
     model::PacketId after;
-    for (;;) {
+    while (!Ended()) {
       auto packets = snapshot_->packets().ListPackets(shard, after, kPage);
       if (!packets) {
         Unread("packets of " + Shard(shard), packets.error());
@@ -256,7 +262,7 @@ class Auditor {
 
   void ReadExpiries(ShardId shard) {
     storage::PacketStore::Expiry after;
-    for (;;) {
+    while (!Ended()) {
       auto keys =
           snapshot_->packets().Due(shard, after, std::numeric_limits<int64_t>::max(), kPage);
       if (!keys) return Unread("expiry keys of " + Shard(shard), keys.error());
@@ -288,7 +294,7 @@ class Auditor {
 
   void ReadParked(ShardId shard, ShardSums& sums) {
     storage::ChannelStore::ParkedPlace after;
-    for (;;) {
+    while (!Ended()) {
       auto parked = snapshot_->channels().ListParked(shard, after, kPage);
       if (!parked) return Unread("parked items of " + Shard(shard), parked.error());
       for (const storage::ParkedItem& row : *parked) ReadParkedItem(row, sums);
@@ -341,7 +347,7 @@ class Auditor {
         "channel=" + std::to_string(channel.source) + "-" + std::to_string(channel.target);
     Sum fen;
     int64_t next = mark.applied + 1;
-    while (next <= given.number) {
+    while (next <= given.number && !Ended()) {
       auto rows = snapshot_->channels().ReadOutbox(channel, next, kPage, 1 << 20);
       if (!rows) return Unread("outbox of " + name, rows.error());
       if (rows->empty()) break;
@@ -454,6 +460,14 @@ class Auditor {
 
   // Rows before sums: the first finding is the first broken posting, sums only follow from it.
   AuditReport Judged() {
+    if (ended_) {
+      // What was not read to its end adds up to nothing.
+      report_.findings.clear();
+      report_.more_findings = 0;
+      report_.unread = {"the rest of the books: the audit was ended before it had read all"};
+      report_.verdict = AuditReport::Verdict::kNotProven;
+      return std::move(report_);
+    }
     std::vector<AuditReport::Finding> rows, sums;
     for (auto& finding : report_.findings) {
       const bool sum = finding.what.starts_with("account_") || finding.what == "books_sum" ||
@@ -478,6 +492,7 @@ class Auditor {
   std::vector<AuditReport::Finding> findings_closer_;
   Ties ties_;
   bool closer_ = false;
+  bool ended_ = false;
 };
 
 }  // namespace

@@ -50,6 +50,9 @@ struct AuditReport {
 struct AuditOptions {
   // Called now and then with a line of progress; may be empty.
   std::function<void(const std::string&)> progress;
+  // Asked before each page: true = the audit ends at once, proves nothing and says so. May be
+  // empty.
+  std::function<bool()> ended;
 };
 
 AuditReport Audit(const storage::MoneyStore& store, const AuditOptions& options = {});

@@ -279,4 +279,19 @@ TEST_CASE("the audit reports at most a hundred findings, and how many more there
   CHECK(report.findings.size() <= 100);
 }
 
+TEST_CASE("an audit that is ended says so at once, and neither proves nor accuses") {
+  Market market;
+  for (int allowed = 0; allowed < 12; ++allowed) {
+    CAPTURE(allowed);
+    int asked = 0;
+    const auto report = money::Audit(market.house.store(), {{}, [&] { return ++asked > allowed; }});
+    CHECK(report.verdict == Verdict::kNotProven);
+    CHECK(report.findings.empty());
+    REQUIRE(report.unread.size() == 1);
+    CHECK(report.unread.front().find("ended before") != std::string::npos);
+    CHECK(asked == allowed + 1);  // and reads no further page
+  }
+  CHECK(market.house.Audit().verdict == Verdict::kProven);
+}
+
 }  // namespace hongyan::testing
