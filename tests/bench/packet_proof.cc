@@ -119,7 +119,7 @@ void PacketProof::Prove(Outcome& outcome) {
                              {"claims", claims_},
                              {"wallets", books_.people().size()},
                              {"statement_rows", rows_},
-                             {"wallets_fen", wallets_fen_}};
+                             {"wallets_fen", std::to_string(wallets_fen_)}};
 }
 
 bool PacketProof::Audit(Outcome& outcome) {

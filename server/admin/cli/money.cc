@@ -201,7 +201,14 @@ void Audit(Context& context, const v1::AuditReply& audit) {
   context.exit_code = verdict;
   if (context.json) {
     json out{{"verdict", verdict}, {"findings", audit.findings()}};
-    for (const auto& figure : audit.figures()) out[figure.name()] = figure.value();
+    for (const auto& figure : audit.figures()) {
+      // Amounts may pass what a JSON number holds exactly.
+      if (figure.name().ends_with("_fen")) {
+        out[figure.name()] = std::to_string(figure.value());
+      } else {
+        out[figure.name()] = figure.value();
+      }
+    }
     std::cout << out.dump(2) << '\n';
     return;
   }
