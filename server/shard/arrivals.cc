@@ -114,13 +114,18 @@ base::Result<storage::ChannelMark> Arrivals::Acceptable() const {
     mark.total_fen = refused_.empty() ? source_total_fen_ : refused_total_fen_;
     return mark;
   }
-  // A source that lost its tail: what it still has was applied. Otherwise it goes on from what is
-  // kept.
-  const bool lost_tail =
-      committed_.incarnation == incarnation_ && committed_.applied > source_head_;
-  mark.applied = lost_tail ? source_head_ : oldest_kept_ - 1;
-  mark.total_fen = lost_tail ? source_total_fen_ : oldest_total_fen_;
-  mark.position = 0;
+  // A source that lost its tail, or was rolled back under another incarnation: what it had when it
+  // was opened, up to here, was applied, and must not be applied again. A source that was made anew
+  // had nothing. Otherwise it goes on from what is kept.
+  if (committed_.applied > source_head_) {
+    mark.applied = source_head_;
+    mark.total_fen = source_total_fen_;
+    mark.position = 0;
+  } else if (committed_.applied < oldest_kept_ - 1) {
+    mark.applied = oldest_kept_ - 1;
+    mark.total_fen = oldest_total_fen_;
+    mark.position = 0;
+  }
   return mark;
 }
 

@@ -116,6 +116,8 @@ void Courier::Meet(const cluster::ChannelProgress& progress) {
   if (!why.empty()) {
     // The target has said it.
   } else if (progress.incarnation != 0 && progress.incarnation != incarnation_) {
+    // What was here when the source was opened the target may have had from another life of it.
+    lost_tail_ = true;
     why = "the target knows another incarnation of the source";
   } else if (progress.applied > shown_) {
     // Not head_: what was given since the start cannot have been applied before we have met.

@@ -1,5 +1,6 @@
 // The two ends of a channel against each other, message by message.
 
+#include <utility>
 #include <vector>
 
 #include "shard/arrivals.h"
@@ -419,6 +420,60 @@ TEST_CASE("what the outbox says of money travels with items that are read again"
   CHECK(items[0].total_fen == 1030);
   CHECK(items[1].total_fen == 1070);
   CHECK(items[2].total_fen == 1070);
+}
+
+TEST_CASE("under a new incarnation nothing that was applied before is applied again") {
+  // What the source had when it was rolled back, what the target had applied of its former life,
+  // and what the target takes once the administrator has said so: two more are given meanwhile.
+  struct Case {
+    int64_t head;
+    int64_t applied;
+    std::vector<int64_t> taken;
+  };
+  for (const Case& c : {Case{5, 8, {6, 7}}, Case{5, 5, {6, 7}}, Case{5, 4, {5, 6, 7}},
+                        Case{0, 8, {1, 2}}, Case{0, 1, {1, 2}}}) {
+    CAPTURE(c.head);
+    CAPTURE(c.applied);
+    Source source(c.head);
+    Arrivals target(kChannel);
+    target.Open({kIncarnation - 1, c.applied, 0, 0});
+    for (int64_t number = c.head + 1; number <= c.head + 2; ++number) {
+      auto batch = source.store.NewBatch();
+      source.store.channels().PutOutbox(*batch, kChannel, {number, number, {"not an item"}});
+      CHECK(source.store.Commit(std::move(batch)) == storage::CommitOutcome::kCommitted);
+      source.courier.Committed(
+          {{number, 1, std::make_shared<const model::Item>(model::DirectItem{}), {}, 0, 10}},
+          source.now);
+    }
+    std::vector<int64_t> taken;
+    const auto talk = [&] {
+      for (int i = 0; i < 4; ++i) {
+        source.now += 2 * kSecond;
+        source.Pump();
+        for (auto& message : std::exchange(source.wire.items, {})) {
+          if (auto progress = target.Take(std::move(message))) {
+            source.courier.OnProgress(*progress, source.now);
+          }
+        }
+        while (target.has_next()) {
+          taken.push_back(target.next().number);
+          target.Advance(target.next());
+        }
+        target.Publish();
+        if (auto progress = target.TakeUntold()) source.courier.OnProgress(*progress, source.now);
+      }
+    };
+    talk();
+    CHECK(taken.empty());
+    CHECK(source.courier.stopped().find("another incarnation") != std::string::npos);
+    const auto mark = target.Acceptable();
+    REQUIRE(mark.ok());
+    target.Accept(*mark);
+    target.Publish();
+    talk();
+    CHECK(taken == c.taken);
+    CHECK(source.courier.stopped().empty());
+  }
 }
 
 }  // namespace hongyan::shard
