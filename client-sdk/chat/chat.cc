@@ -377,8 +377,8 @@ void Chat::OpenConversation(const Conversation& conversation, bool show_history)
 bool Chat::idle() const {
   // The copies of what was sent come back within moments; they belong to this run, not to the next.
   const bool copies = echoed_.empty() || NowMs() - last_sent_ms_ > kCopiesWithinMs;
-  return copies && lines_.empty() && !busy_ && sends_.empty() && synced_ && names_.line_empty() &&
-         client_->GetStatus().unsent == 0;
+  return copies && lines_.empty() && !busy_ && sends_.empty() && unsure_.empty() && synced_ &&
+         names_.line_empty() && client_->GetStatus().unsent == 0;
 }
 
 // Lines wait in memory only, behind a command that the server has not answered.
@@ -395,13 +395,14 @@ void Chat::GiveUp() {
     text += "; kept for the next time: " + std::to_string(unsent) +
             (unsent == 1 ? " message" : " messages");
   }
-  view_.Problem(text + LinesLeft());
+  view_.Problem(text + UnsureLeft() + LinesLeft());
   exit_code_ = kExitUnreachable;
 }
 
 void Chat::Finish() {
   if (over()) return;
-  if (style_ == Style::kPerson && !lines_.empty()) view_.Problem("leaving" + LinesLeft());
+  const std::string left = UnsureLeft() + (style_ == Style::kPerson ? LinesLeft() : std::string());
+  if (!left.empty()) view_.Problem("leaving" + left);
   exit_code_ = failed_ && style_ == Style::kProgram ? kExitFailed : kExitOk;
 }
 

@@ -97,6 +97,10 @@ class Chat {
   void Statement(const std::vector<std::string>& words);
   void PacketYear(const std::vector<std::string>& words);
   void SendOrder(const PacketOrder& order, const std::string& what);
+  // The outcome is not known: the same request again until it is, so that no packet is sent twice.
+  void SendAgain(PacketOrder order, const std::string& what, const Error& why);
+  void OrderAnswered(const std::string& what, const Result<PacketSent>& sent);
+  std::string UnsureLeft() const;
   void DetailFrom(PacketId packet, std::shared_ptr<Packet> so_far);
   void DisplayPacket(const Packet& packet);
   void DisplayPostings(std::vector<StatementRow> rows, const std::string& last);
@@ -162,6 +166,8 @@ class Chat {
   std::optional<int> exit_code_;
   std::map<int64_t, std::pair<Conversation, std::string>>
       sends_;  // by number, until their fate is known
+  // Packets of which it is not known yet whether they were sent: what, by request id.
+  std::map<std::string, std::string> unsure_;
   // Packets seen, by the number of their message: what /open and the others name them by.
   std::map<Conversation, std::map<int64_t, PacketId>> packets_;
   std::map<Conversation, int64_t> first_shown_;  // conv_seq; history need not show it again

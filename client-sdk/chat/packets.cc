@@ -89,6 +89,20 @@ std::string What(const StatementRow& row) {
   return "?";
 }
 
+// The server may have taken it. Where it said why it did not, it has not.
+bool Unsure(const Error& error) {
+  switch (error.reason) {
+    case Reason::kFundsPending:
+    case Reason::kChannelStopped:
+    case Reason::kDiskReserve:
+    case Reason::kLimitReached:
+      return false;
+    default:
+      return error.code == Code::kDeadlineExceeded || error.code == Code::kUnavailable ||
+             error.code == Code::kResourceExhausted || error.code == Code::kCancelled;
+  }
+}
+
 }  // namespace
 
 // ---- what messages say ----
@@ -178,10 +192,45 @@ void Chat::OnReturned(const PacketReturned& returned) {
 // ---- sending ----
 
 void Chat::SendOrder(const PacketOrder& order, const std::string& what) {
-  client_->SendPacket(order, Answer<PacketSent>([this, what](const Result<PacketSent>& sent) {
-                        if (!sent.ok()) return Fail(what + " was not sent: " + sent.error().text);
-                        view_.Note(what + " is on its way");
+  client_->SendPacket(order,
+                      Answer<PacketSent>([this, order, what](const Result<PacketSent>& sent) {
+                        if (!sent.ok() && Unsure(sent.error()))
+                          return SendAgain(order, what, sent.error());
+                        OrderAnswered(what, sent);
                       }));
+}
+
+void Chat::OrderAnswered(const std::string& what, const Result<PacketSent>& sent) {
+  if (!sent.ok()) return Fail(what + " was not sent: " + sent.error().text);
+  view_.Note(what + " is on its way");
+}
+
+void Chat::SendAgain(PacketOrder order, const std::string& what, const Error& why) {
+  if (why.request_id.empty()) return Fail(what + " was not sent: " + why.text);
+  order.request_id = why.request_id;
+  unsure_[order.request_id] = what;
+  view_.Problem(
+      "it is not known yet whether " + what + " was sent (" + why.text +
+      "); it goes on under the same number until the server says so, and is not sent twice");
+  client_->SendPacket(
+      order,
+      [this, id = order.request_id, what](Result<PacketSent> sent) {
+        mailbox_.Put([this, id, what, sent = std::move(sent)] {
+          if (!sent.ok() && sent.error().code == Code::kCancelled) return;  // still unsure
+          unsure_.erase(id);
+          OrderAnswered(what, sent);
+        });
+      },
+      kNoTimeout);
+}
+
+std::string Chat::UnsureLeft() const {
+  std::string text;
+  for (const auto& [id, what] : unsure_) {
+    text += "; not known whether it was sent: " + what +
+            " (look at /year sent before you send it again)";
+  }
+  return text;
 }
 
 void Chat::SendPacket(const std::vector<std::string>& words) {

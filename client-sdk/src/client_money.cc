@@ -87,7 +87,13 @@ void Client::SendPacket(const PacketOrder& order, Callback<PacketSent> done, int
           request.set_request_id(*id);
           return request.SerializeAsString();
         },
-        timeout_ms, done,
+        timeout_ms,
+        [id, done](Result<PacketSent> sent) {
+          if (sent.ok()) return done(std::move(sent));
+          Error error = std::move(sent).error();
+          error.request_id = *id;
+          done(std::move(error));
+        },
         [id](const v1::SendPacketReply& reply) {
           return PacketSent{{reply.packet_id()}, *id};
         });

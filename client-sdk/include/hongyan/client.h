@@ -211,7 +211,8 @@ class Client {
                                                 int timeout_ms = kDefaultTimeout);
 
   // -- money. BUSY and "funds are on their way" are waited out inside, until the timeout. After a
-  // timeout the outcome of a send is unknown: GetSend, or the same order with its request id again.
+  // timeout the outcome of a send is unknown: GetSend, or the same order with its request id
+  // (Error::request_id, where the order named none) again. Never the same order without it.
 
   // A UUIDv7 for PacketOrder::request_id. Its time is the device's until the first login.
   std::string NewRequestId();

@@ -97,6 +97,9 @@ struct Error {
   Reason reason = Reason::kNone;
   std::string text = {};
   int64_t retry_after_ms = 0;  // 0 = no hint
+  // Of Client::SendPacket only: the order's. Where the outcome is not known (see there) ask GetSend
+  // by it, or give the same order with it again: it is the same packet. Empty: nothing ever left.
+  std::string request_id = {};
 };
 
 // A value, or the error why there is none. Value type.

@@ -114,6 +114,41 @@ TEST_CASE_FIXTURE(Scene, "calls wait for a connection until their time is over")
   CHECK(missing.error().reason == Reason::kNoSuchUser);
 }
 
+TEST_CASE_FIXTURE(Scene,
+                  "a packet whose fate is not known names its request, which finds it again") {
+  PacketOrder order;
+  order.conversation = ann.With("bob");
+  order.amount_fen = 100;
+  const auto send = [&](int timeout_ms) {
+    auto sent = ann.client->SendPacket(order, timeout_ms);
+    REQUIRE(sent.wait_for(std::chrono::seconds(20)) == std::future_status::ready);
+    return sent.get();
+  };
+  server.GoDown();
+  ann.Open();
+  const auto never_left = send(30);
+  REQUIRE_FALSE(never_left.ok());
+  CHECK(never_left.error().request_id.empty());
+
+  server.ComeBack();
+  ann.WaitConnected();
+  Server([](FakeHongyan& fake) { fake.knobs.answer_packets = false; });
+  const auto unknown = send(300);
+  REQUIRE_FALSE(unknown.ok());
+  CHECK(unknown.error().code == Code::kDeadlineExceeded);
+  CHECK(unknown.error().request_id.size() == 16);
+  Server([](FakeHongyan& fake) { fake.knobs.answer_packets = true; });
+  order.request_id = unknown.error().request_id;
+  const auto known = send(10'000);
+  REQUIRE(known.ok());
+  CHECK(known->packet == PacketId{7000});
+  CHECK(known->request_id == order.request_id);
+  Server([&](FakeHongyan& fake) {
+    REQUIRE(fake.seen.packets.size() >= 2);
+    for (const auto& seen : fake.seen.packets) CHECK(seen.request_id() == order.request_id);
+  });
+}
+
 TEST_CASE_FIXTURE(Scene, "history is read page by page, newest first") {
   for (const auto& text : Numbers(0, 5)) server.Say("bob", "ann", text);
   ann.Open();

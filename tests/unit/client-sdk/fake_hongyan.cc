@@ -82,6 +82,9 @@ void FakeHongyan::OnFrame(int from, const FrameHeader& header, std::string_view 
     case v1::SEND_MESSAGE:
       OnSend(from, header, payload);
       return;
+    case v1::SEND_PACKET:
+      OnSendPacket(from, header, payload);
+      return;
     case v1::SYNC:
       OnSync(from, header, payload);
       return;
@@ -263,6 +266,17 @@ void FakeHongyan::OnHistory(int from, const FrameHeader& header, std::string_vie
     }
     *reply.add_messages() = *at;
   }
+  server_->Answer(from, header, reply.SerializeAsString());
+}
+
+void FakeHongyan::OnSendPacket(int from, const FrameHeader& header, std::string_view payload) {
+  v1::SendPacket& send = seen.packets.emplace_back();
+  send.ParseFromArray(payload.data(), static_cast<int>(payload.size()));
+  const auto packet =
+      packets_.emplace(send.request_id(), static_cast<int64_t>(packets_.size()) + 7000).first;
+  if (!knobs.answer_packets) return;
+  v1::SendPacketReply reply;
+  reply.set_packet_id(packet->second);
   server_->Answer(from, header, reply.SerializeAsString());
 }
 

@@ -15,6 +15,7 @@
 #include "hongyan/v1/error.pb.h"
 #include "hongyan/v1/group.pb.h"
 #include "hongyan/v1/message.pb.h"
+#include "hongyan/v1/money.pb.h"
 #include "hongyan/v1/session.pb.h"
 #include "tests/unit/client-sdk/fake_server.h"
 
@@ -32,7 +33,8 @@ class FakeHongyan {
     std::function<std::optional<hongyan::v1::Error>(int64_t cursor)> refuse_sync = {};
     std::function<void(hongyan::v1::SyncReply&)> change_sync_reply = {};
     int lose_acks = 0;  // so many sends are stored, then the connection closes without an answer
-    bool answer_sends = true;  // false: stored, and nothing is said
+    bool answer_sends = true;    // false: stored, and nothing is said
+    bool answer_packets = true;  // false: taken, and nothing is said
     bool answer_heartbeats = true;
     bool notify = true;
     bool tell_head = true;  // in login and heartbeat replies; else -1
@@ -44,6 +46,7 @@ class FakeHongyan {
   // What was seen, for checking.
   struct Seen {
     std::vector<hongyan::v1::SendMessage> sends = {};  // every one that came, refused ones too
+    std::vector<hongyan::v1::SendPacket> packets = {};
     std::vector<int64_t> sync_cursors = {};
     int password_logins = 0;
     int token_logins = 0;
@@ -93,6 +96,7 @@ class FakeHongyan {
   void OnFrame(int from, const hongyan::proto::FrameHeader& header, std::string_view payload);
   void OnLogin(int from, const hongyan::proto::FrameHeader& header, std::string_view payload);
   void OnSend(int from, const hongyan::proto::FrameHeader& header, std::string_view payload);
+  void OnSendPacket(int from, const hongyan::proto::FrameHeader& header, std::string_view payload);
   void OnSync(int from, const hongyan::proto::FrameHeader& header, std::string_view payload);
   void OnHistory(int from, const hongyan::proto::FrameHeader& header, std::string_view payload);
   void OnFindUser(int from, const hongyan::proto::FrameHeader& header, std::string_view payload);
@@ -108,7 +112,8 @@ class FakeHongyan {
   std::map<std::string, int64_t> tokens_;  // -> user
   std::map<int64_t, Inbox> inboxes_;
   std::map<std::pair<int64_t, int64_t>, Conversation> conversations_;
-  std::map<int, int64_t> sessions_;  // connection -> user
+  std::map<int, int64_t> sessions_;         // connection -> user
+  std::map<std::string, int64_t> packets_;  // request id -> packet
   int64_t generation_ = 0;
   int64_t last_session_ = 0;
   std::unique_ptr<FakeServer> server_;
