@@ -268,6 +268,14 @@ base::Result<void> Accounts::Revoke(shard::UnitOfWork& work, const model::Revoke
   const auto found = FindDevices(command.user);
   if (!found.ok()) return found.error();
   std::vector<Device> devices = *found.value();
+  const bool known = command.device.is_zero() ||
+                     std::any_of(devices.begin(), devices.end(),
+                                 [&](const Device& device) { return device.id == command.device; });
+  if (!known) {
+    return base::Error(base::Code::kNotFound,
+                       "this user has no such device: nothing is revoked; see `hongyan-admin user "
+                       "show`");
+  }
   for (Device& device : devices) {
     if (!command.device.is_zero() && device.id != command.device) continue;
     ended_.push_back(EndedUpTo(command.user, device, model::EndReason::kRevoked));

@@ -169,6 +169,11 @@ TEST_CASE("tokens for many devices, and one device's token revoked") {
   server.AdminOk({"token", "issue", "bot", "--class", std::string(32, 'x')});
   const std::string device = issued[0].at("device_id");
   server.AdminOk({"token", "revoke", "bot", "--device", device});
+  const Outcome strange =
+      server.Admin({"token", "revoke", "bot", "--device", std::string(32, 'e')});
+  CHECK(strange.exit_code == 1);
+  CHECK(strange.out.empty());
+  CHECK(strange.err.find("no such device") != std::string::npos);
   const Outcome bad = server.Admin({"token", "revoke", "bot", "--device", "xyz"});
   CHECK(bad.exit_code == 1);
   CHECK(bad.err.find("32 hexadecimal digits") != std::string::npos);

@@ -220,6 +220,19 @@ TEST_CASE("revoking without a device revokes all of the user's and of nobody els
   CHECK(shard.Login(8, 1, bert.token_number).ok());
 }
 
+TEST_CASE("revoking a device that the user does not have says so, and revokes nothing") {
+  AccountsOnMemory shard;
+  shard.Create(7, "anna");
+  const auto phone = Opened(shard.Login(7, 1));
+  shard.Commit();
+  const auto reply = shard.Do(model::RevokeTokens{UserId(7), MakeDevice(9)});
+  REQUIRE_FALSE(reply.ok());
+  CHECK(reply.error().code == base::Code::kNotFound);
+  CHECK(reply.error().text.find("no such device") != std::string::npos);
+  CHECK(shard.Commit().empty());
+  CHECK(shard.Login(7, 1, phone.token_number).ok());
+}
+
 TEST_CASE("issuing a token opens no session and ends none") {
   AccountsOnMemory shard;
   shard.Create(7, "anna");
