@@ -135,6 +135,14 @@ mutate forced-credit $money/wallets.cc 'if (!work.waited()) {' 'if (false) {'
 mutate freeze $money/wallets.cc 'if (wallet.frozen)' 'if (false)'
 mutate balance $money/wallets.cc 'if (wallet.balance_fen < terms.total_fen)' 'if (false)'
 mutate request-age $money/wallets.cc 'if (age_ms > kMaxRequestAgeMs) return Refusal(Reason::kRequestTooOld);' ''
+mutate edge-verdict-remembered $money/wallets.cc 'if (send.no) return Remember(work, key, hash, *send.no);' \
+  'if (send.no) return *send.no;'
+mutate told-after-recovery $money/wallets.cc \
+  'for (const model::UserId user : dropped_) effects.push_back(model::WalletChanged{user});' ''
+mutate parked-money-posted $money/closing.cc \
+  'books_.Post(work, Account::kSuspense, Account::kTransitOut, fen)' \
+  'books_.Post(work, Account::kEscrow, Account::kTransitOut, fen)'
+mutate audit-ended $money/audit.cc 'ended_ = ended_ || (options_.ended && options_.ended());' ''
 mutate returned-outcome $money/wallets.cc 'outcome->returned = item.reason;' ''
 mutate move-once $money/moves.cc 'return **known;' ';'
 mutate withdrawal-balance $money/moves.cc 'if (wallet.balance_fen < -move.amount_fen) {' 'if (false) {'
@@ -183,6 +191,15 @@ mutate share-of-closes server/shard/executor.cc \
   'due ? all.records - all.records / kDueShare : all.records' 'all.records'
 mutate put-aside-for-ever server/shard/put_aside.cc 'if (!complete && !all && now_ns < it->until_ns) continue;' \
   'if (!complete && !all) continue;' 'now_ns >= waiting.until_ns ||' ''
+mutate set-apart server/shard/executor.cc 'apart = run.SetApart(command);' 'apart = false;'
+mutate suspects-wait server/shard/executor.cc 'suspects.Add(command, clock.BootNs());' ''
+mutate refused-item-parked server/shard/executor.cc \
+  'run.ParkNext(arrivals, channel, "the store refused what it writes, alone in a batch");' ''
+mutate refused-due-set-apart server/shard/executor.cc 'run.SetApartDue(shard);' ''
+mutate parked-once server/shard/batch_run.cc 'Unpark(*parked);' ''
+mutate retry-bounded server/shard/batch_run.cc 'if (answer.more) return false;' ''
+mutate rolled-back-source server/shard/arrivals.cc 'if (committed_.applied > source_head_) {' \
+  'if (committed_.applied > source_head_ && committed_.incarnation == incarnation_) {'
 
 # -- what the stores promise
 by contract_test "$tests/contract_test" --abort-after=1

@@ -106,6 +106,30 @@ TEST_CASE("a verdict is remembered with its request; a frozen wallet only takes 
   AuditIsClean(server);
 }
 
+TEST_CASE("a packet whose life ended a millisecond ago pays nobody, and says so") {
+  SpawnedServer server("[money]\nlife_s = 2\n");
+  Person anna(server, "anna", "10");
+  Person bert(server, "bert");
+  const auto group = NewGroup(server, "anna", "bert\n");
+  const int64_t packet = anna.SendAnnounced(Packet(v1::PACKET_EQUAL, group, 100, 3));
+  // A grab takes nothing: asked without a pause, until the first that comes too late.
+  Answer<v1::GrabPacketReply> grab = bert.Grab(packet);
+  for (int64_t asked = 0; grab.ok || grab.error.reason() == v1::BUSY; ++asked) {
+    REQUIRE(asked < 1'000'000);
+    grab = bert.Grab(packet);
+  }
+  CHECK(grab.error.reason() == v1::PACKET_EXPIRED);
+  // The edge's clock is up to a millisecond ahead of the shard's, which decides.
+  std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  CHECK(bert.OpenRefused(packet) == v1::PACKET_EXPIRED);
+  anna.AwaitBalance(1000);
+  CHECK(bert.OpenRefused(packet) == v1::PACKET_EXPIRED);
+  CHECK(bert.Balance() == 0);
+  CHECK(anna.Detail(packet).reply.claims_size() == 0);
+  CHECK(anna.Detail(packet).reply.refund_fen() == 300);
+  AuditIsClean(server);
+}
+
 TEST_CASE("clients cannot say what only the server says, nor ask for packets that never were") {
   SpawnedServer server;
   Person anna(server, "anna", "100");
