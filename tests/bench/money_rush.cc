@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <random>
 #include <utility>
 #include <vector>
@@ -21,9 +22,17 @@ constexpr int64_t kIdleSteps = 10'000'000;  // then something was refused, and t
 constexpr int64_t kBytesPerOpen = 300;      // and its credit
 constexpr int64_t kRecordsPerOpen = 4;
 
+// What this thread, which is all of the module, has worked.
+double CpuSeconds() {
+  timespec t{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) / 1e9;
+}
+
 struct Figures {
   int64_t opens = 0;
   double seconds = 0;
+  double cpu_seconds = 0;
   storage::StoreStats cost;
 };
 
@@ -66,6 +75,7 @@ class Crowd {
     const int64_t before = house_.credits();
     const storage::StoreStats stats = house_.store().stats();
     const auto start = std::chrono::steady_clock::now();
+    const double cpu_before = CpuSeconds();
     int64_t idle = 0;
     for (size_t next = 0; house_.credits() - before < figures.opens;) {
       const auto done = static_cast<size_t>(house_.credits() - before);
@@ -77,6 +87,7 @@ class Crowd {
     }
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     figures.seconds = took.count();
+    figures.cpu_seconds = CpuSeconds() - cpu_before;
     figures.cost = Difference(stats, house_.store().stats());
     house_.Run();
     house_.drop_replies = false;
@@ -96,11 +107,11 @@ bool Prints(const char* name, const Figures& figures, int shards) {
   const auto opens = static_cast<double>(figures.opens);
   const storage::StoreStats& cost = figures.cost;
   std::printf(
-      "%-10s %10.0f opens/s  %5.2f records  %5.0f bytes  %7.5f syncs per open  %6.0f opens "
-      "a batch\n",
-      name, opens / figures.seconds, static_cast<double>(cost.records) / opens,
-      static_cast<double>(cost.bytes) / opens, static_cast<double>(cost.syncs) / opens,
-      opens / static_cast<double>(cost.commits));
+      "%-10s %10.0f opens/s  %6.2f us of the thread  %5.2f records  %5.0f bytes  %7.5f syncs per "
+      "open  %6.0f opens a batch\n",
+      name, opens / figures.seconds, figures.cpu_seconds * 1e6 / opens,
+      static_cast<double>(cost.records) / opens, static_cast<double>(cost.bytes) / opens,
+      static_cast<double>(cost.syncs) / opens, opens / static_cast<double>(cost.commits));
   // Two for each channel that a batch may touch: all between money shards, and to conversations.
   const int64_t per_batch = 6 + 2 * (shards * shards + shards);
   bool within = true;

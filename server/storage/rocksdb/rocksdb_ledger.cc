@@ -55,8 +55,8 @@ base::Result<std::vector<model::Wallet>> RocksdbLedgerStore::ListWallets(model::
 
 void RocksdbLedgerStore::AppendStatement(Batch& batch, model::ShardId shard, model::UserId user,
                                          const model::StatementRow& row) {
-  Staged(batch).Put(Table::kStatements, StatementKey(shard, user, row.account_seq),
-                    EncodeStatement(row));
+  Staged(batch).Insert(Table::kStatements, StatementKey(shard, user, row.account_seq),
+                       EncodeStatement(row));
 }
 
 base::Result<std::vector<model::StatementRow>> RocksdbLedgerStore::ReadStatement(

@@ -99,7 +99,7 @@ void RocksdbPacketStore::PutStatus(Batch& batch, model::ShardId shard,
 
 void RocksdbPacketStore::InsertClaim(Batch& batch, model::ShardId shard, model::PacketId packet,
                                      const model::Claim& claim) {
-  Staged(batch).Put(Table::kClaims, ClaimKey(shard, packet, claim.user), EncodeClaim(claim));
+  Staged(batch).Insert(Table::kClaims, ClaimKey(shard, packet, claim.user), EncodeClaim(claim));
 }
 
 base::Result<std::optional<model::Claim>> RocksdbPacketStore::FindClaim(model::ShardId shard,

@@ -138,7 +138,8 @@ rocksdb::ColumnFamilyOptions MakeTable(const std::shared_ptr<rocksdb::Cache>& ca
 
 // The memtable keeps, per prefix, the place of its last insertion: the next row of the same user or
 // conversation goes right behind it without a search. Searching is what commits spend most of their
-// time with.
+// time with. With the shard for prefix it is the place of the batch's last row: rows that come in
+// the order of keys are found from there.
 void RememberPlaces(rocksdb::ColumnFamilyOptions* table, size_t prefix_bytes) {
   table->memtable_insert_with_hint_prefix_extractor.reset(
       rocksdb::NewFixedPrefixTransform(prefix_bytes));
@@ -208,6 +209,8 @@ rocksdb::ColumnFamilyOptions MakeReceipts(const DatabaseOptions& options,
   return receipts;
 }
 
+constexpr size_t kShardBytes = 2;  // that keys of money begin with
+
 rocksdb::ColumnFamilyDescriptor MakeTable(Table table, const DatabaseOptions& options,
                                           const std::shared_ptr<rocksdb::Cache>& cache) {
   const size_t busy = options.write_buffer_bytes;
@@ -228,11 +231,14 @@ rocksdb::ColumnFamilyDescriptor MakeTable(Table table, const DatabaseOptions& op
     }
     case Table::kReceipts:
       return {"receipts", MakeReceipts(options, cache)};
-    case Table::kWallets:  // by everybody in turn
-      return {"wallets", MakeTable(cache, busy, Filters::kFilesAndMemtable)};
+    case Table::kWallets: {  // by everybody in turn, so that users' own places would be too many
+      auto wallets = MakeTable(cache, busy, Filters::kFilesAndMemtable);
+      RememberPlaces(&wallets, kShardBytes);
+      return {"wallets", wallets};
+    }
     case Table::kStatements: {  // only read in ranges
       auto statements = MakeTable(cache, busy, Filters::kNone);
-      RememberPlaces(&statements, 2 + sizeof(int64_t));  // of the user's last one
+      RememberPlaces(&statements, kShardBytes);
       return {"statements", statements};
     }
     case Table::kPackets:  // each creation looks for one that is not there
@@ -241,7 +247,7 @@ rocksdb::ColumnFamilyDescriptor MakeTable(Table table, const DatabaseOptions& op
       return {"statuses", MakeTable(cache, busy / 2, Filters::kFilesAndMemtable)};
     case Table::kClaims: {  // each open looks for one that is not there
       auto claims = MakeTable(cache, busy, Filters::kFilesAndMemtable);
-      RememberPlaces(&claims, 2 + 1 + sizeof(int64_t));  // of the packet's last one
+      RememberPlaces(&claims, kShardBytes + 1 + sizeof(int64_t));  // of the packet's last one
       return {"claims", claims};
     }
     case Table::kExpiries:  // come at one end, go at the other
