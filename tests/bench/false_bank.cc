@@ -309,6 +309,9 @@ v1::Reason FalseBank::ShowPacket(int64_t id, v1::ShowPacketReply* reply) const {
 void FalseBank::Audit(v1::AuditReply* reply) {
   if (LieNow(Lie::kAuditFinds)) reply->set_verdict(1);
   if (LieNow(Lie::kAuditUnproven)) reply->set_verdict(2);
+  auto* const figure = reply->add_figures();
+  figure->set_name("world_fen");
+  figure->set_value(-9'007'199'254'740'993);  // no double holds it
   if (reply->verdict() != 0) reply->add_findings("wallet_chain user=7: does not add up");
 }
 

@@ -131,7 +131,12 @@ bool PacketProof::Audit(Outcome& outcome) {
   outcome.more["audit"] = audit->verdict();
   nlohmann::ordered_json read = nlohmann::ordered_json::object();
   for (const auto& figure : audit->figures()) {
-    read[figure.name()] = figure.value();
+    // Amounts may pass what a JSON number holds exactly.
+    if (figure.name().ends_with("_fen")) {
+      read[figure.name()] = std::to_string(figure.value());
+    } else {
+      read[figure.name()] = figure.value();
+    }
     if ((figure.name() == "in_transit_fen" || figure.name() == "items_in_flight") &&
         figure.value() != 0) {
       stage_.tally().Fail("after the drain there is still " + figure.name() + " " +

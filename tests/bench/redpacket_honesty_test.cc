@@ -81,6 +81,8 @@ TEST_CASE("an honest bank passes the rush, and all that can happen has happened"
   CAPTURE(ToJson(outcome).dump());
   REQUIRE(outcome.ok());
   CHECK(outcome.more["audit"] == 0);
+  CHECK(ToJson(outcome)["audit_read"]["world_fen"] == "-9007199254740993");
+  CHECK(outcome.more["checked"]["wallets_fen"].is_string());
   CHECK(outcome.more["packets"] >= 50);
   CHECK(outcome.more["checked"]["packets"] >= outcome.more["packets"]);
   CHECK(outcome.more["checked"]["claims"] >= outcome.acked);
