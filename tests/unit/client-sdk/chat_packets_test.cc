@@ -50,7 +50,7 @@ struct Talking {
     options.user_name = "ann";
     options.password = "secret";
     options.store = std::make_shared<MemoryStore>();
-    options.timing.request_timeout_ms = 100;
+    options.timing.request_timeout_ms = 500;
     options.timing.reconnect_min_ms = 5;
     options.timing.reconnect_max_ms = 40;
     auto opened = Client::Open(options, chat.MakeEvents());

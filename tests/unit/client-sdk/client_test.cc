@@ -133,7 +133,7 @@ TEST_CASE_FIXTURE(Scene,
   server.ComeBack();
   ann.WaitConnected();
   Server([](FakeHongyan& fake) { fake.knobs.answer_packets = false; });
-  const auto unknown = send(300);
+  const auto unknown = send(1500);
   REQUIRE_FALSE(unknown.ok());
   CHECK(unknown.error().code == Code::kDeadlineExceeded);
   CHECK(unknown.error().request_id.size() == 16);
