@@ -264,6 +264,30 @@ TEST_CASE_TEMPLATE("a group and its members are stored whole and listed in pages
   CHECK(listed == users);
 }
 
+TEST_CASE_TEMPLATE("a group and a member that were read before are as the last commit left them",
+                   Adapter, ADAPTERS) {
+  Adapter adapter;
+  model::Group group;
+  group.id = GroupId(77);
+  group.state = model::GroupState::kActive;
+  model::Member member;
+  member.user = UserId(1);
+  for (group.version = 1; group.version < 4; ++group.version) {
+    member.muted_until_ms = 10 * group.version;
+    Commit(adapter.store(), [&](Batch& batch) {
+      adapter.store().conversations().PutGroup(batch, group);
+      adapter.store().conversations().PutMember(batch, group.id, member);
+    });
+    if (group.version == 2) adapter.Restart();
+    const ConversationStore& conversations = adapter.store().conversations();
+    for (const Reach reach : {Reach::kDisk, Reach::kMemory}) {
+      CHECK((*conversations.FindGroup(group.id, reach))->version == group.version);
+      CHECK((*conversations.FindMember(group.id, member.user, reach))->muted_until_ms ==
+            10 * group.version);
+    }
+  }
+}
+
 TEST_CASE("an expired receipt falls out in compaction, a younger one and every body stay") {
   constexpr int64_t kDayMs = 24 * 60 * 60 * 1000;
   RocksdbAdapter adapter;

@@ -43,6 +43,32 @@ TEST_CASE("a row that was written again is the new one, or none if that is too l
   CHECK_FALSE(rows.Get("k", &value));
 }
 
+TEST_CASE("a row that was read is kept, unless it was written while it was read") {
+  RecentRows rows(64, 10);
+  std::string value;
+  uint64_t changes = 0;
+  REQUIRE_FALSE(rows.Get("k", &value, &changes));
+  rows.Keep("k", "read", changes);
+  REQUIRE(rows.Get("k", &value));
+  CHECK(value == "read");
+  rows.Forget("k");
+
+  // Each reader has read "old" when the change is told.
+  const auto reads_across = [&](auto change) {
+    REQUIRE_FALSE(rows.Get("k", &value, &changes));
+    change();
+    rows.Keep("k", "old", changes);
+  };
+  reads_across([&] { rows.Put("k", "new"); });
+  REQUIRE(rows.Get("k", &value));
+  CHECK(value == "new");
+  rows.Forget("k");
+  reads_across([&] { rows.Forget("k"); });
+  CHECK_FALSE(rows.Get("k", &value));
+  reads_across([&] { rows.Clear(); });
+  CHECK_FALSE(rows.Get("k", &value));
+}
+
 TEST_CASE("a key is not another one that begins with it") {
   RecentRows rows(1, 10);
   std::string value;

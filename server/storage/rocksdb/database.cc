@@ -17,7 +17,10 @@ namespace {
 // Some 10 MiB with short messages, 80 MiB at the very most.
 constexpr size_t kRecentEntryRows = 65'536;
 constexpr size_t kRecentBodies = 16'384;
+constexpr size_t kRecentMembers = 65'536;
 constexpr size_t kRecentRowBytes = 1024;
+
+bool HasMessages(const DatabaseOptions& options) { return options.kind == StoreKind::kMessages; }
 
 base::Error StoppedError() {
   return model::Refuse(base::Code::kUnavailable, model::Reason::kStoreStopped,
@@ -81,8 +84,9 @@ Database::Database(DatabaseOptions options)
       pace_(std::make_shared<base::LogPace>("store", kFailureLines, kFailureWindow)),
       tables_(TablesOf(options_.kind)),
       cache_(rocksdb::NewLRUCache(options_.block_cache_bytes)),
-      recent_entries_(kRecentEntryRows, kRecentRowBytes),
-      recent_bodies_(kRecentBodies, kRecentRowBytes) {
+      recent_entries_(HasMessages(options_) ? kRecentEntryRows : 1, kRecentRowBytes),
+      recent_bodies_(HasMessages(options_) ? kRecentBodies : 1, kRecentRowBytes),
+      recent_members_(HasMessages(options_) ? kRecentMembers : 1, kRecentRowBytes) {
   places_.fill(SIZE_MAX);
   for (size_t place = 0; place < tables_.size(); ++place) {
     places_[static_cast<size_t>(tables_[place])] = place;
@@ -136,6 +140,7 @@ rocksdb::Status Database::CloseLocked() {
   if (!options_.sync) db_->SyncWAL().PermitUncheckedError();
   recent_entries_.Clear();
   recent_bodies_.Clear();
+  recent_members_.Clear();
   {
     const std::lock_guard lock(pins_mutex_);
     for (const auto* const snapshot : pins_) db_->ReleaseSnapshot(snapshot);
@@ -166,20 +171,20 @@ void Database::Remember(const rocksdb::WriteBatch& committed) {
     explicit Visitor(Database& to) : database(to) {}
     rocksdb::Status PutCF(uint32_t table, const rocksdb::Slice& key,
                           const rocksdb::Slice& value) override {
-      if (RecentRows* const recent = database.RecentAt(table)) {
+      if (auto* const recent = database.RecentOf(database.tables_[table], key)) {
         recent->Put(key, value);
       }
       return rocksdb::Status::OK();
     }
     rocksdb::Status DeleteCF(uint32_t table, const rocksdb::Slice& key) override {
-      if (RecentRows* const recent = database.RecentAt(table)) {
+      if (auto* const recent = database.RecentOf(database.tables_[table], key)) {
         recent->Forget(key);
       }
       return rocksdb::Status::OK();
     }
     rocksdb::Status DeleteRangeCF(uint32_t table, const rocksdb::Slice&,
                                   const rocksdb::Slice&) override {
-      if (RecentRows* const recent = database.RecentAt(table)) recent->Clear();
+      if (auto* const recent = database.RecentOf(database.tables_[table])) recent->Clear();
       return rocksdb::Status::OK();
     }
     Database& database;
@@ -188,16 +193,27 @@ void Database::Remember(const rocksdb::WriteBatch& committed) {
   committed.Iterate(&visitor).PermitUncheckedError();
 }
 
-RecentRows* Database::RecentAt(uint32_t place) { return RecentOf(tables_[place]); }
+RecentRows* Database::RecentOf(Table table) const {
+  switch (table) {
+    case Table::kEntries:
+      return &recent_entries_;
+    case Table::kBodies:
+      return &recent_bodies_;
+    case Table::kRest:
+      return &recent_members_;
+    default:
+      return nullptr;
+  }
+}
 
-RecentRows* Database::RecentOf(Table table) {
-  if (table == Table::kEntries) return &recent_entries_;
-  return table == Table::kBodies ? &recent_bodies_ : nullptr;
+RecentRows* Database::RecentOf(Table table, const rocksdb::Slice& key) const {
+  const bool kept = table != Table::kRest || key[0] == kGroupTag || key[0] == kMemberTag;
+  return kept ? RecentOf(table) : nullptr;
 }
 
 bool Database::GetRecent(Table table, const Key& key, std::string* value) const {
   if (failed()) return false;
-  const RecentRows* const recent = const_cast<Database*>(this)->RecentOf(table);
+  const RecentRows* const recent = RecentOf(table, key.slice());
   return recent != nullptr && recent->Get(key.slice(), value);
 }
 
@@ -233,6 +249,12 @@ base::Result<bool> Database::Get(Table table, const Key& key, Reach reach,
                                  rocksdb::PinnableSlice* value, const Pin* pin) const {
   auto reading = Read(pin);
   if (!reading) return std::move(reading).error();
+  RecentRows* const recent = pin == nullptr ? RecentOf(table, key.slice()) : nullptr;
+  uint64_t changes = 0;
+  if (recent != nullptr && recent->Get(key.slice(), value->GetSelf(), &changes)) {
+    value->PinSelf();
+    return true;
+  }
   rocksdb::ReadOptions options;
   options.snapshot = reading->snapshot();
   if (reach == Reach::kMemory) options.read_tier = rocksdb::kBlockCacheTier;
@@ -240,6 +262,7 @@ base::Result<bool> Database::Get(Table table, const Key& key, Reach reach,
       reading->db().Get(options, reading->table(table), key.slice(), value);
   if (status.IsNotFound()) return false;
   if (!status.ok()) return ReadError(status);
+  if (recent != nullptr) recent->Keep(key.slice(), *value, changes);
   return true;
 }
 

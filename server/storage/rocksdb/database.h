@@ -125,8 +125,8 @@ class Database {
   rocksdb::Status CloseLocked();  // REQUIRES open_mutex_ held alone, db_ open
   void Release(const Pin& pin) const;
   void Remember(const rocksdb::WriteBatch& committed);
-  RecentRows* RecentOf(Table table);  // null: not kept
-  RecentRows* RecentAt(uint32_t place);
+  RecentRows* RecentOf(Table table) const;  // null: none of it is kept
+  RecentRows* RecentOf(Table table, const rocksdb::Slice& key) const;
   // Among the tables of this store. REQUIRES that it has this one.
   size_t PlaceOf(Table table) const {
     const size_t place = places_[static_cast<size_t>(table)];
@@ -150,8 +150,9 @@ class Database {
   mutable std::mutex pins_mutex_;
   mutable std::vector<const rocksdb::Snapshot*> pins_;  // of this opening
   int64_t openings_ = 0;                                // guarded by open_mutex_
-  RecentRows recent_entries_;
-  RecentRows recent_bodies_;
+  mutable RecentRows recent_entries_;
+  mutable RecentRows recent_bodies_;
+  mutable RecentRows recent_members_;  // and their groups: kept when read, too
 };
 
 // The database as it is, or as it was when it was pinned. Value.

@@ -109,9 +109,11 @@ inline Key UserKey(model::UserId user) { return Key('u').Add(user); }
 inline Key DeviceKey(model::UserId user, const model::DeviceId& device) {
   return Key('d').Add(user).Add(device);
 }
-inline Key GroupKey(model::GroupId group) { return Key('g').Add(group); }
+constexpr char kGroupTag = 'g';
+inline Key GroupKey(model::GroupId group) { return Key(kGroupTag).Add(group); }
+constexpr char kMemberTag = 'm';
 inline Key MemberKey(model::GroupId group, model::UserId user) {
-  return Key('m').Add(group).Add(user);
+  return Key(kMemberTag).Add(group).Add(user);
 }
 inline Key SliceKey(model::ShardId shard, model::GroupId group) {
   return Key('s').Be16(shard).Add(group);

@@ -160,7 +160,7 @@ base::Result<std::vector<model::Member>> RocksdbConversationStore::ListMembers(m
                                                                                size_t limit) const {
   if (after.value == INT64_MAX) return std::vector<model::Member>();
   auto scan = Scan::From(database_, Table::kRest, MemberKey(group, model::UserId(after.value + 1)),
-                         Key('m').Be64(static_cast<uint64_t>(group.value) + 1));
+                         Key(kMemberTag).Be64(static_cast<uint64_t>(group.value) + 1));
   if (!scan) return scan.error();
   std::vector<model::Member> members;
   for (scan->ToFirst(); scan->at_row() && members.size() < limit; scan->Next()) {
