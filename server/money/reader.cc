@@ -21,8 +21,29 @@ base::Result<model::Packet> Reader::Find(model::PacketId packet) const {
   if (!shard) return std::move(shard).error();
   auto found = packets_.FindPacket(*shard, packet);
   if (!found) return std::move(found).error();
+  if (found->has_value()) return **std::move(found);
+  auto missing = ArrivalsMissing(packet, *shard);
+  if (!missing) return std::move(missing).error();
+  if (*missing) return Busy(kUnannouncedRetryMs);
+  found = packets_.FindPacket(*shard, packet);  // it may have arrived between the two
+  if (!found) return std::move(found).error();
   if (!found->has_value()) return Refusal(Reason::kNoSuchPacket);
   return **std::move(found);
+}
+
+// Whether the shard that gave the id has emitted to the packet's what has not been applied there:
+// the packet may be of it. The head is read first: what it holds of this id's money is then either
+// applied or missing.
+base::Result<bool> Reader::ArrivalsMissing(model::PacketId packet, model::ShardId shard) const {
+  const auto id = ReadPacketId(packet);
+  const auto source = static_cast<model::ShardId>(model::kFirstMoneyShard + id->allocator);
+  auto head = channels_.ReadHead(source);
+  if (!head) return std::move(head).error();
+  const auto emitted = head->emitted.find(shard);
+  if (emitted == head->emitted.end()) return false;
+  auto mark = channels_.ReadMark({source, shard});
+  if (!mark) return std::move(mark).error();
+  return mark->applied < emitted->second.number;
 }
 
 base::Result<Reader::Detail> Reader::Show(model::PacketId packet, model::UserId user, bool member,

@@ -17,15 +17,18 @@ namespace hongyan::money {
 // given. Any thread.
 class Reader {
  public:
-  // Both outlive it.
-  Reader(const storage::LedgerStore& ledger, const storage::PacketStore& packets,
-         const Routes& routes)
-      : ledger_(ledger), packets_(packets), routes_(routes) {}
+  // `store`, its ports and `routes` outlive it.
+  Reader(storage::MoneyStore& store, const Routes& routes)
+      : ledger_(store.ledger()),
+        packets_(store.packets()),
+        channels_(store.channels()),
+        routes_(routes) {}
 
   // -- packets
 
-  // NO_SUCH_PACKET where there is none. No rights asked: for the conversation to ask Eligibility
-  // for, and for the administrator.
+  // NO_SUCH_PACKET where there is none, BUSY where its money may still be on its way to its shard:
+  // the sender knows the id from the debit on. No rights asked: for the conversation to ask
+  // Eligibility for, and for the administrator.
   base::Result<model::Packet> Find(model::PacketId packet) const;
 
   struct Detail {
@@ -81,9 +84,11 @@ class Reader {
 
  private:
   base::Result<model::ShardId> PacketShard(model::PacketId packet) const;
+  base::Result<bool> ArrivalsMissing(model::PacketId packet, model::ShardId shard) const;
 
   const storage::LedgerStore& ledger_;
   const storage::PacketStore& packets_;
+  const storage::ChannelStore& channels_;
   const Routes& routes_;
 };
 

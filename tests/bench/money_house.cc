@@ -134,7 +134,7 @@ money::Ask MoneyHouse::asker() {
 }
 
 money::Reader MoneyHouse::reader() const {
-  return {money_store_->ledger(), money_store_->packets(), *routes_};
+  return {*money_store_, *routes_};
 }
 
 void MoneyHouse::Replies(std::vector<shard::Outbound> replies) {

@@ -47,8 +47,7 @@ Summary World::Run() {
   witness_->LookAtTheEnd();
   if (plan_.money()) {
     money_->LookAtTheEnd();
-    money_->AskForSends(
-        {life_->money_store->ledger(), life_->money_store->packets(), life_->routes});
+    money_->AskForSends({*life_->money_store, life_->routes});
     AuditMoney(true);
   }
   summary_.money = money_->TallyUp();

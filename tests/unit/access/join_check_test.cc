@@ -64,7 +64,7 @@ struct House {
   shard::Router wallets{money.identity()};
   money::Routes routes{wallets, money.money_identity(), router};
   money::Board board;
-  money::Reader money_reader{money.ledger(), money.packets(), routes};
+  money::Reader money_reader{money, routes};
   conversation::Membership membership{store.conversations(), [] { return int64_t{0}; }};
   Services services{.clock = clock,
                     .router = router,

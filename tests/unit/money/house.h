@@ -88,7 +88,7 @@ class House {
   void Verdict(model::PacketId packet, bool announced);
 
   // -- what is there
-  money::Reader reader() const { return {store_->ledger(), store_->packets(), *routes_}; }
+  money::Reader reader() const { return {*store_, *routes_}; }
   money::AuditReport Audit() const { return money::Audit(*store_); }
   int64_t Balance(const std::string& user) const;
   model::Packet Packet(model::PacketId packet) const;

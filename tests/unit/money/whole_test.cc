@@ -31,7 +31,7 @@ constexpr int64_t kDayMs = int64_t{24} * 3600 * 1000;
 
 class Town final : public shard::Outlet {
  public:
-  Town() { Start(); }
+  explicit Town(shard::ExecutorLimits limits = {}) : limits_(limits) { Start(); }
 
   // A life of both on what is stored.
   void Restart() {
@@ -70,6 +70,7 @@ class Town final : public shard::Outlet {
     CHECK(executor.Submit(std::move(command)).ok());
     return ticket;
   }
+  void RunMoneyOnce() { CHECK(executors_[1]->RunOnce()); }
   model::Reply Take(uint64_t ticket) {
     const auto found = replies_.find(ticket);
     CHECK(found != replies_.end());
@@ -126,7 +127,7 @@ class Town final : public shard::Outlet {
     return Ask(*routes_->ShardOf(packet), model::OpenPacket{packet, User(user), {true, 1}});
   }
   int64_t Balance(const std::string& user) { return Reader().FindWallet(User(user))->balance_fen; }
-  money::Reader Reader() { return {money_store_->ledger(), money_store_->packets(), *routes_}; }
+  money::Reader Reader() { return {*money_store_, *routes_}; }
   std::vector<model::Entry> Inbox(const std::string& user) {
     inbox::Reader reader(message_store_->inboxes(), online_, message_store_->identity().generation);
     auto page = reader.ReadPage(User(user), model::Seq(), 100, storage::Reach::kDisk);
@@ -161,10 +162,10 @@ class Town final : public shard::Outlet {
     carrier_ = std::make_unique<cluster::LocalCarrier>();
     const std::vector<model::ShardId> talk = {0, 1, 2, 3};
     const std::vector<model::ShardId> cash = {model::kFirstMoneyShard, model::kFirstMoneyShard + 1};
-    executors_.push_back(std::make_unique<shard::Executor>(
-        "messages", talk, *message_store_, *carrier_, *this, clock, shard::ExecutorLimits(), cash));
-    executors_.push_back(std::make_unique<shard::Executor>(
-        "money", cash, *money_store_, *carrier_, *this, clock, shard::ExecutorLimits(), talk));
+    executors_.push_back(std::make_unique<shard::Executor>("messages", talk, *message_store_,
+                                                           *carrier_, *this, clock, limits_, cash));
+    executors_.push_back(std::make_unique<shard::Executor>("money", cash, *money_store_, *carrier_,
+                                                           *this, clock, limits_, talk));
     for (const auto shard : talk) carrier_->Register(shard, *executors_[0]);
     for (const auto shard : cash) carrier_->Register(shard, *executors_[1]);
     CHECK(executors_[0]
@@ -182,6 +183,7 @@ class Town final : public shard::Outlet {
     Run();
   }
 
+  const shard::ExecutorLimits limits_;
   std::shared_ptr<storage::MemoryState> message_state_ = storage::MemoryState::Create(7, 4);
   std::shared_ptr<storage::MemoryMoneyState> money_state_ = storage::MemoryMoneyState::Create(9, 2);
   std::unique_ptr<storage::MemoryMessageStore> message_store_;
@@ -235,6 +237,31 @@ TEST_CASE("a packet travels from wallet to chat to wallets, over both stores and
   CHECK(town.Inbox("bert").size() == 3);
   CHECK(std::get<model::Opened>(*town.Open(packet, "bert")).already);
   Prove(town);
+}
+
+TEST_CASE("a packet whose money is on its way is not unknown to who has sent it") {
+  shard::ExecutorLimits limits;
+  limits.shortcut_entries = 0;  // the money goes by the outbox, as after a restart
+  Town town(limits);
+  const auto group = town.Group("anna", {"bert"});
+  town.Deposit("anna", 1'000);
+  const auto terms = town.Terms("anna", group, 1'000, 2);
+  const uint64_t ticket =
+      town.Submit(town.routes().WalletOf(terms.sender), model::SendPacket{terms});
+  town.RunMoneyOnce();
+  const auto sent = town.Take(ticket);
+  REQUIRE(sent.ok());
+  const model::PacketId packet = std::get<model::PacketSending>(*sent).packet;
+  const auto early = town.Reader().Find(packet);
+  REQUIRE_FALSE(early.ok());
+  CHECK(early.error().reason == static_cast<uint16_t>(model::Reason::kBusy));
+  CHECK(early.error().retry_after_ms > 0);
+  town.Run();
+  CHECK(town.Reader().Find(packet).ok());
+  // Nothing is on its way any more: an id that was never given is nobody's.
+  const auto never = town.Reader().Find(model::PacketId(packet.value + 1'000));
+  REQUIRE_FALSE(never.ok());
+  CHECK(never.error().reason == static_cast<uint16_t>(model::Reason::kNoSuchPacket));
 }
 
 TEST_CASE("an expired packet goes home, and its sender's inbox says so") {
