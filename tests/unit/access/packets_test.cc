@@ -156,7 +156,7 @@ class OpenHouse {
   const conversation::Reader conversations_{messages_.conversations()};
   const conversation::Membership membership_{messages_.conversations(),
                                              [this] { return clock_.WallMs(); }};
-  const money::Reader reader_{money_.ledger(), money_.packets(), routes_};
+  const money::Reader reader_{money_, routes_};
   const account::Directory directory_{messages_.accounts(), router_};
   const account::Tokens tokens_{messages_.identity().token_key};
   const account::Passwords passwords_;
