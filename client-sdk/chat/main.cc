@@ -53,6 +53,9 @@ newline and backslash in a text written \t, \n and \\, and other control charact
   chat WHERE UNREAD TITLE                  answers to /list
   group ID MEMBERS OWNER-ID NAME           answers to /groups and /new
   member WHERE USER-ID ROLE NAME           answers to /members
+  packet TITLE GREETING STATE              answers to /detail, and below it
+  share NAME YUAN TIME BEST                a line for each share; BEST is "best" or empty
+  posting TIME YUAN BALANCE WHAT           answers to /statement and /year
   note TEXT                                other answers
 Errors are sentences on standard error. Where /to, /group or /new fails, none is open afterwards.
 

@@ -15,7 +15,7 @@
 
 namespace hongyan::sdk {
 
-// Messages on their way (MESSAGING.md sections 2 and 8). Each is in the store before it leaves,
+// Messages on their way. Each is in the store before it leaves,
 // keeps its id and its bytes however often it is sent, and goes when the server has accepted or
 // refused it. Per conversation one is unacknowledged at a time: a refusal for now, a lost
 // connection or a restart cannot turn the order round. Runtime's thread.

@@ -13,9 +13,9 @@
 
 namespace hongyan::sdk {
 
-// Pulls the inbox by cursor and hands its entries over, each once and in order (MESSAGING.md
-// sections 4, 5, 8). What is heard (notify, heartbeat) only says that there is something; only the
-// replies move the cursor. A pull that fails is repeated until it succeeds. Runtime's thread.
+// Pulls the inbox by cursor and hands its entries over, each once and in order. What is heard
+// (notify, heartbeat) only says that there is something; only the replies move the cursor. A pull
+// that fails is repeated until it succeeds. Runtime's thread.
 class Puller {
  public:
   struct Events {

@@ -11,7 +11,7 @@ class Session;
 
 // Handlers: red packets and transfers. Who asks is the session's user and nobody else; the packet's
 // conversation comes from the packet. Whether the user belongs there is asked before the command is
-// queued, and the answer travels in it (MONEY section 3).
+// queued, and the answer travels in it.
 void SendPacket(Session& session, const proto::Frame& frame);
 void PacketSent(Session& session, uint16_t command, uint32_t request_id, model::Reply reply);
 void GetSend(Session& session, const proto::Frame& frame);

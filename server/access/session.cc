@@ -69,7 +69,7 @@ void Session::OnFrame(net::Connection&, const proto::Frame& frame) {
     if (auto admitted = admission.Admit(request->priority, user_); !admitted) {
       Refuse(frame.header.command, frame.header.request_id, admitted.error());
       if (frame.header.command == v1::SYNC) {
-        told_.SyncFailed();  // a refused sync ends the waiting too (MESSAGING section 4)
+        told_.SyncFailed();  // a refused sync ends the waiting too
         Tell();
       }
       return;

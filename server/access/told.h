@@ -9,8 +9,7 @@
 
 namespace hongyan::access {
 
-// What one device has been told of its inbox, and when it has to be told more (MESSAGING section
-// 4).
+// What one device has been told of its inbox, and when it has to be told more.
 //
 //   told    the highest head this device was told by login, heartbeat, sync reply or notify
 //   latest  the highest head any effect named

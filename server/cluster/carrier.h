@@ -20,10 +20,10 @@ struct TravellingItem {
       item;  // null: its stored bytes could not be decoded, see `broken`
   std::string broken;
   int64_t total_fen = 0;  // the channel's running total of money, this item's included
-  size_t bytes = 0;  // encoded
+  size_t bytes = 0;       // encoded
 };
 
-// Consecutive items of one channel; none = a hello, by which the ends meet (SHARDS section 2): it
+// Consecutive items of one channel; none = a hello, by which the ends meet: it
 // names the meeting, the target answers with what it has applied, the source compares and only then
 // sends items.
 struct ChannelItems {

@@ -19,7 +19,7 @@
 namespace hongyan::conversation {
 
 // Request ids older than this, or further ahead, are refused; dedup rows are kept a day longer than
-// the former, so an expired row cannot let a duplicate in (MESSAGING section 2).
+// the former, so an expired row cannot let a duplicate in.
 constexpr int64_t kMaxRequestAgeMs = int64_t{7} * 24 * 3600 * 1000;
 constexpr int64_t kMaxRequestAheadMs = 5 * 60 * 1000;
 

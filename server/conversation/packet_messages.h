@@ -7,7 +7,7 @@
 
 namespace hongyan::conversation {
 
-// What red packets and transfers say in their conversation (MONEY section 2): the message that
+// What red packets and transfers say in their conversation: the message that
 // announces one, made here and not by a client, and the notices of what became of it. Money's items
 // pass no admission: overload must not turn into refunds. Shard thread of the conversation.
 class PacketMessages {

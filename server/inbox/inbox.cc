@@ -166,7 +166,7 @@ base::Result<size_t> Inbox::WriteEntries(shard::UnitOfWork& work,
 }
 
 // The slice is not what the items say: park this conversation's items in their order and ask for
-// the truth (MESSAGING section 3).
+// the truth.
 ItemOutcome Inbox::Mismatch(shard::UnitOfWork& work, const shard::ItemPlace& place,
                             model::GroupId group, const SliceState& slice, model::ConvSeq at,
                             std::string why) {

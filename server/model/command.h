@@ -128,7 +128,7 @@ struct SetFrozen {
 // --------------------------------------------------------------
 
 // Was the user in the conversation when the request was admitted, and by which version of its
-// membership (MONEY section 3).
+// membership.
 struct Eligible {
   bool yes = false;
   int64_t version = 0;
@@ -279,7 +279,7 @@ struct ReplyTo {
   uint64_t ticket = 0;
 };
 
-// Shed in this order under overload (DESIGN section 9); internal items have no class and are never
+// Shed in this order under overload; internal items have no class and are never
 // refused.
 enum class Priority : uint8_t { kPresence, kHistory, kLogin, kSync, kChat, kMoney };
 

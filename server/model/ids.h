@@ -33,7 +33,7 @@ using Seq = Id<struct SeqTag>;          // a place in one user's inbox; 0 = befo
 using ConvSeq = Id<struct ConvSeqTag>;  // a place in one conversation; 0 = before the first
 
 // Both are generation << 40 | number. A store that was restored or accepted has a higher
-// generation, and goes on above all it has ever given (MESSAGING section 1).
+// generation, and goes on above all it has ever given.
 constexpr int kGenerationShift = 40;
 
 // A 1:1 conversation is (lower user, higher user), with oneself (u, u); a group is (0, group).
@@ -90,7 +90,7 @@ struct Bytes16 {
 using DeviceId = Bytes16<struct DeviceTag>;
 
 // What a client calls one of its requests: a UUIDv7, whose first six bytes are the time it was
-// made, by the server's clock (MESSAGING section 2). Client message ids are of this form too.
+// made, by the server's clock. Client message ids are of this form too.
 struct RequestId : Bytes16<struct RequestTag> {
   int64_t created_ms() const {
     int64_t ms = 0;

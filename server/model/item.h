@@ -64,7 +64,7 @@ struct CreateGroupItem {
   std::vector<UserId> members;
 };
 
-// -- money (MONEY section 2 and 3). Transfer ids are derived: a send is (sender, request id), a
+// -- money. Transfer ids are derived: a send is (sender, request id), a
 // credit (packet, user), a refund (packet); the channel applies each item once.
 
 // Sender's wallet shard to packet's shard: the debited amount and what to make of it.

@@ -21,8 +21,7 @@ enum class BodyKind : uint8_t {
   kSystem = 9,
 };
 
-// Unread counts are differences of ordinals, so what nobody counts gets no ordinal of its own
-// (MESSAGING section 6).
+// Unread counts are differences of ordinals, so what nobody counts gets no ordinal of its own.
 constexpr bool Countable(BodyKind kind) { return kind != BodyKind::kSystem; }
 
 // A body in a conversation. Immutable, except that recall replaces it by a tombstone.
@@ -30,14 +29,14 @@ struct Message {
   ConvSeq seq;
   UserId sender;
   BodyKind kind = BodyKind::kNone;
-  int64_t time_ms = 0;   // max(shard time of the batch, the previous message's time)
-  int64_t ordinal = 0;   // number of countable messages up to and including this one
+  int64_t time_ms = 0;  // max(shard time of the batch, the previous message's time)
+  int64_t ordinal = 0;  // number of countable messages up to and including this one
   RequestId client_msg_id;
   bool recalled = false;
-  std::string body;      // the bytes of hongyan.v1.Body as they were received
+  std::string body;  // the bytes of hongyan.v1.Body as they were received
 };
 
-// What the dedup row of a send remembers (MESSAGING section 2).
+// What the dedup row of a send remembers.
 struct SendReceipt {
   ConvSeq seq;
   int64_t time_ms = 0;

@@ -162,7 +162,7 @@ struct StatementRow {
 };
 
 // What is remembered of a send under (user, request id), for 8 days: success and verdicts on the
-// request itself, never BUSY or UNAVAILABLE (MONEY section 2).
+// request itself, never BUSY or UNAVAILABLE.
 struct SendOutcome {
   uint64_t hash = 0;  // of the request's meaning
   PacketId packet;    // 0: refused
@@ -192,7 +192,7 @@ struct Books {
   int64_t world_fen = 0;        // negative: what came in from outside
   int64_t transit_out_fen = 0;  // all ever given to channels
   int64_t transit_in_fen = 0;   // all ever taken from channels
-  // The packet ids given out: the day they are of and how many (MONEY section 1).
+  // The packet ids given out: the day they are of and how many.
   int32_t id_day = 0;
   int64_t id_counter = 0;
   int64_t generation = 0;  // of the store when the counter was last raised

@@ -40,30 +40,30 @@ enum class Reason : uint16_t {
   kDraining = 27,    // the server is shutting down
   kInProgress = 28,  // the same request is being carried out in slices
 
-  // -- money: one value per rule of MONEY; what is refused has moved nothing
-  kAmountInvalid = 64,     // zero, negative or beyond int64
-  kOverLimit = 65,         // total, share or number of shares above what is configured
+  // -- money: one value per rule; what is refused has moved nothing
+  kAmountInvalid = 64,  // zero, negative or beyond int64
+  kOverLimit = 65,      // total, share or number of shares above what is configured
   kMoreSharesThanFen = 66,
-  kSharesInvalid = 67,     // no shares, or not one where the kind has one
-  kKindNotHere = 68,       // this kind of packet does not exist in this kind of conversation
+  kSharesInvalid = 67,  // no shares, or not one where the kind has one
+  kKindNotHere = 68,    // this kind of packet does not exist in this kind of conversation
   kGreetingInvalid = 69,
   kNamedPersonInvalid = 70,  // none where the kind needs one, oneself, or not in the conversation
   kNoFunds = 71,
   kWalletFrozen = 72,
-  kFundsPending = 73,      // credits are on their way: try again after the hint
-  kRequestTooOld = 74,     // made more than 7 days ago
+  kFundsPending = 73,   // credits are on their way: try again after the hint
+  kRequestTooOld = 74,  // made more than 7 days ago
   kNoSuchPacket = 75,
-  kPacketDone = 76,        // every share is taken
+  kPacketDone = 76,  // every share is taken
   kPacketExpired = 77,
   kPacketReturned = 78,
-  kPacketRefused = 79,     // the conversation never took its message
-  kNotEligible = 80,       // not (or no longer) in the packet's conversation
+  kPacketRefused = 79,  // the conversation never took its message
+  kNotEligible = 80,    // not (or no longer) in the packet's conversation
   kNotTheNamedPerson = 81,
-  kOwnPacket = 82,         // this kind cannot be opened by its sender
-  kQuarantined = 83,       // its books do not add up; an administrator must look
+  kOwnPacket = 82,    // this kind cannot be opened by its sender
+  kQuarantined = 83,  // its books do not add up; an administrator must look
   kNoSuchWallet = 84,
-  kWorldLimit = 85,        // deposits of a shard are bounded
-  kDayDrained = 86,        // archived: what it asks for can no longer change
+  kWorldLimit = 85,  // deposits of a shard are bounded
+  kDayDrained = 86,  // archived: what it asks for can no longer change
 };
 
 inline base::Error Refuse(base::Code code, Reason reason, std::string text, int64_t retry_ms = 0) {

@@ -10,8 +10,8 @@
 
 namespace hongyan::money {
 
-// Reads the books as they were after one commit and proves them, beside the running server: the
-// checks of MONEY section 5. Any thread; one call at a time. Needs no memory that grows with the
+// Reads the books as they were after one commit and proves them, beside the running server. Any
+// thread; one call at a time. Needs no memory that grows with the
 // store.
 struct AuditReport {
   // What `hongyan-admin money audit` exits with.

@@ -32,8 +32,8 @@ struct Posted {
 
 // The packets that shards have touched lately, as committed, with who has claimed what: where a
 // grab is answered on a loop thread, without the store and without the shard. Reserves nothing.
-// Bounded by weight (kPacketWeight for a packet, one for a claim); what is not here is asked of the
-// shard. Any thread.
+// Bounded by weight (kPacketWeight for a packet, one for a claim); what is not here is read from
+// the store. Any thread.
 class Board {
  public:
   explicit Board(size_t max_weight = 4'000'000);

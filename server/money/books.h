@@ -18,9 +18,8 @@ enum class Account : uint8_t { kWallets, kEscrow, kSuspense, kWorld, kTransitOut
 bool IdsCanBe(const model::Books& books);
 
 // The books of one shard: every movement of money is one posting here and one business row
-// elsewhere, in the same commit, so that the accounts add up to zero after each batch (MONEY
-// section 5). Also gives out packet ids, because their counter is kept in the same row. Shard
-// thread.
+// elsewhere, in the same commit, so that the accounts add up to zero after each batch. Also gives
+// out packet ids, because their counter is kept in the same row. Shard thread.
 class BooksOfShard {
  public:
   // `store` outlives it. `generation`: the store's; a new one raises the counter of ids.

@@ -13,7 +13,7 @@
 
 namespace hongyan::money {
 
-// Days of packets leave the store for files and come back (MONEY section 6). A day is drained when
+// Days of packets leave the store for files and come back. A day is drained when
 // nothing of it can change or be missing any more: the shard's own day is D+2 or later, so no
 // packet of D can be made; every packet of D is closed, none in quarantine, each adds up by itself,
 // and all together created = claims + refunds; every item about them has been acknowledged. The

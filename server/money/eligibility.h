@@ -7,7 +7,7 @@
 
 namespace hongyan::money {
 
-// What money asks of messaging: who belongs to a conversation (MONEY section 3). Implemented above
+// What money asks of messaging: who belongs to a conversation. Implemented above
 // it, from committed membership, read beside the writer and never through its queue; in a cluster
 // an answer may be 2 s old. An Error means that it could not be read: with `reach` kMemory an Error
 // kUnavailable without a reason asks for the same call with kDisk on the reader pool. Any thread.

@@ -6,7 +6,7 @@
 
 namespace hongyan::money {
 
-// May this user take a share: the order of checks of MONEY section 3, for the grab on a loop and
+// May this user take a share: one order of checks, for the grab on a loop and
 // for the open in the shard alike. Any thread.
 //
 // own claim (its first amount, flagged `already`) -> quarantined -> CREATED: BUSY -> closed ->

@@ -7,7 +7,7 @@
 
 namespace hongyan::money {
 
-// A packet id read as 19 decimal digits: DDDDD aaa cccccccc xxy (MONEY section 1). Routing, table
+// A packet id read as 19 decimal digits: DDDDD aaa cccccccc xxy. Routing, table
 // and day slot are pure functions of it. Values; any thread.
 struct PacketIdParts {
   int32_t day = 0;  // epoch day, kFirstDay..kLastDay
@@ -33,7 +33,7 @@ std::optional<PacketIdParts> ReadPacketId(model::PacketId id);
 // The smallest id of a day; none (0) where no id can be of that day.
 model::PacketId FirstPacketIdOf(int32_t day);
 
-// dd of packet_y_dd: epoch day mod 32.
+// Epoch day modulo 32.
 constexpr int DaySlot(int32_t day) { return day % kDaySlots; }
 
 // The epoch day of a time, UTC.

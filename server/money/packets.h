@@ -21,8 +21,8 @@
 
 namespace hongyan::money {
 
-// The packets of one shard: made in the commit that receives their money, announced, opened, closed
-// (MONEY sections 2 and 3). `Close` is the only way out of CREATED and OPEN but the last open. A
+// The packets of one shard: made in the commit that receives their money, announced, opened,
+// closed. `Close` is the only way out of CREATED and OPEN but the last open. A
 // packet whose rows do not add up is quarantined: its money goes to suspense, its requests get one
 // clear code, everything else goes on. Shard thread; everything staged goes with the unit of work's
 // commit.

@@ -9,7 +9,7 @@ namespace hongyan::money {
 
 using SplitSecret = std::array<uint8_t, 32>;
 
-// How much the next share of a packet is, version 1 (MONEY section 4): with R fen and n shares
+// How much the next share of a packet is, version 1: with R fen and n shares
 // left, at most C fen a share and ordinal k from 1, HMAC-SHA-256 of (packet, k) under the store's
 // secret gives two numbers; they draw uniformly around the mean of what is left, from the side that
 // is nearer. The mean of every position is exactly total/n, every share is in 1..C, the last takes

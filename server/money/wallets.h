@@ -31,7 +31,7 @@ class Wallets {
   Wallets(model::ShardId shard, storage::LedgerStore& store, BooksOfShard& books,
           const Routes& routes, Counters& counters, Limits limits, size_t held);
 
-  // Commit 1 of a send (MONEY section 2): outcome, form, freeze, balance; then debit, packet id,
+  // Commit 1 of a send: outcome, form, freeze, balance; then debit, packet id,
   // `fund`. Replies PacketSending, or puts the command aside once where funds are lacking.
   void Send(shard::UnitOfWork& work, const model::ReplyTo& to, const model::SendPacket& send);
 
@@ -93,7 +93,7 @@ class Wallets {
     int64_t reversed = 0;
     int64_t moves = 0;
   };
-  Tally tally_;  // of the batch under way
+  Tally tally_;                         // of the batch under way
   std::vector<model::UserId> dropped_;  // changed by the last batch, which was dropped
 };
 

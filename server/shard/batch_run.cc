@@ -100,7 +100,7 @@ void BatchRun::ApplyDue(model::ShardId shard, size_t max_records) {
 }
 
 // Numbers are given here and nowhere else. An item takes the shortcut where its channel is empty,
-// counting what this batch has applied already, so order holds without asking (SHARDS section 2).
+// counting what this batch has applied already, so order holds without asking.
 void BatchRun::Emit(model::ShardId source, model::ShardId target, model::Item item,
                     int32_t entries) {
   DrivenShard& shard = driven_.shards.at(source);

@@ -108,8 +108,7 @@ void Courier::Confirm(int64_t applied, int64_t total_fen) {
   }
 }
 
-// The rule of SHARDS section 2. Anything outside it means that one side lost committed state: never
-// guess.
+// Anything outside the rule of courier.h means that one side lost committed state: never guess.
 void Courier::Meet(const cluster::ChannelProgress& progress) {
   std::string why = progress.refused;
   lost_tail_ = false;

@@ -689,7 +689,7 @@ void Executor::Impl::DueAlone(model::ShardId shard) {
   due_again_ns = clock.BootNs() + kDuePauseMs * kNsPerMs;
 }
 
-// SHARDS section 1, the fourth ending: nothing is answered until recovery has decided what the
+// The fourth ending of a commit: nothing is answered until recovery has decided what the
 // commit became.
 void Executor::Impl::Recover(BatchRun& run, const std::vector<model::Command>& taken) {
   ++counts.reopens;

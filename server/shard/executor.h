@@ -61,9 +61,8 @@ struct ExecutorReport {
 };
 
 // A thread that drives some shards of one store and commits all of them together: take what is
-// queued, apply it to an overlay, commit once, publish, then reply, tell and deliver. The rules are
-// those of SHARDS sections 1 and 2. Works without a thread too: tests and the simulator call
-// RunOnce.
+// queued, apply it to an overlay, commit once, publish, then reply, tell and deliver. Works without
+// a thread too: tests and the simulator call RunOnce.
 class Executor final : public cluster::CarrierEnd {
  public:
   using LogicFactory = std::function<std::unique_ptr<Logic>(model::ShardId)>;

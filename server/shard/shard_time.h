@@ -7,7 +7,7 @@
 
 namespace hongyan::shard {
 
-// The time all rules of age and expiry use (SHARDS section 1). It starts at the later of the newest
+// The time all rules of age and expiry use. It starts at the later of the newest
 // head and the wall clock, runs at the rate of the boot clock and is slewed to the wall clock by at
 // most 1 %; it never falls. So no step of the clock expires, revives, doubles or freezes anything.
 // Executor's thread.

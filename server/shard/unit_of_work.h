@@ -20,7 +20,7 @@ class UnitOfWork {
 
   model::ShardId shard() const { return shard_; }
 
-  // Shard time, read once before the batch and written by its commit (SHARDS section 1).
+  // Shard time, read once before the batch and written by its commit.
   int64_t time_ms() const { return time_ms_; }
 
   storage::Batch& batch() { return batch_; }
@@ -40,7 +40,7 @@ class UnitOfWork {
   // Puts the command under way aside until this shard has applied all that the channels into it
   // from shards of its own kind held when it was put aside, or 300 ms have passed; then it is
   // applied once more, in its turn, with waited() true. Nothing may have been written or replied.
-  // For a send whose wallet waits for credits ("forced credit", MONEY section 5).
+  // For a send whose wallet waits for credits ("forced credit").
   virtual void AwaitArrivals() = 0;
   // The command was put aside before: do not do so again.
   virtual bool waited() const = 0;

@@ -19,7 +19,7 @@ class Batch {
 // with.
 constexpr size_t kMaxBatchBytes = 64 << 20;
 
-// How a commit ends (SHARDS section 1).
+// How a commit ends.
 enum class CommitOutcome {
   kCommitted,   // durable: fsync returned
   kRejected,    // refused before anything was written; nothing will ever show

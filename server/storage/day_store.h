@@ -12,7 +12,7 @@
 
 namespace hongyan::storage {
 
-// Days of packets that left the store for files of their own (MONEY section 6). Whether a day may
+// Days of packets that left the store for files of their own. Whether a day may
 // go is for the caller to know (money/days.h); here is how: a file is written whole, synced and
 // read back, then one commit takes the rows away and leaves a row that names it. PacketStore finds
 // and lists the packets of archived days in their files, so nobody above sees the difference.
@@ -62,7 +62,7 @@ class DayStore {
   virtual base::Result<void> Reclaim(model::ShardId shard, int32_t day) = 0;
 };
 
-// The ids of one day. Ids begin with their day (MONEY section 1).
+// The ids of one day. Ids begin with their day.
 constexpr int64_t kIdsPerDay = 100'000'000'000'000;
 constexpr int32_t DayOfId(model::PacketId packet) {
   return static_cast<int32_t>(packet.value / kIdsPerDay);

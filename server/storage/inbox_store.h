@@ -13,7 +13,7 @@
 namespace hongyan::storage {
 
 // True where `next` may be the entry right after position `before` (0 = the very beginning): one
-// more, or the first number of a later generation (MESSAGING section 1).
+// more, or the first number of a later generation.
 constexpr bool FollowsInInbox(model::Seq before, model::Seq next) {
   constexpr int64_t kFirst = 1;
   const int64_t generation = next.value >> model::kGenerationShift;

@@ -18,7 +18,7 @@ constexpr int kCells = 100;
 struct MoneyIdentity {
   std::array<model::ShardId, kCells> cells{};  // xx of a packet id -> money shard
   // By number: the secret that draws the shares of packets which name it. The newest is for new
-  // packets. Never logged, never shown (MONEY section 4).
+  // packets. Never logged, never shown.
   std::vector<std::array<uint8_t, 32>> secrets;
 };
 

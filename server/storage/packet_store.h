@@ -9,7 +9,7 @@
 
 namespace hongyan::storage {
 
-// Packets, their claims and the order they expire in. `shard` is the packet's (MONEY section 1),
+// Packets, their claims and the order they expire in. `shard` is the packet's,
 // part of every key. Reads: any thread, as in LedgerStore. The others stage into a batch of the
 // same store: shard thread of the packet's shard.
 class PacketStore {

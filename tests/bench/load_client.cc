@@ -15,7 +15,7 @@ namespace {
 constexpr int kAnswerTimeoutMs = 15'000;
 constexpr int kFirstBackOffMs = 20;
 constexpr int kLongestBackOffMs = 640;
-constexpr int kGenerationShift = 40;  // MESSAGING section 1
+constexpr int kGenerationShift = 40;  // seq = generation << 40 at least
 
 template <class Message>
 bool Parse(Message& into, std::string_view payload) {

@@ -101,8 +101,8 @@ class Crowd {
   int64_t place_ = 0;
 };
 
-// MONEY section 5, where each open is of another packet: claim and state, wallet and statement. A
-// hot packet's state is one record for all of its opens in a batch.
+// What may be written where each open is of another packet: claim and state, wallet and statement.
+// A hot packet's state is one record for all of its opens in a batch.
 bool Prints(const char* name, const Figures& figures, int shards) {
   const auto opens = static_cast<double>(figures.opens);
   const storage::StoreStats& cost = figures.cost;

@@ -14,8 +14,8 @@ struct RushOptions {
 
 // Opens of packets that are announced already, each followed by its credit: over 1,000 packets, and
 // in packets of 500 shares one after another. Openers are drawn from all wallets. Prints a table;
-// the exit code is not 0 where the books do not add up, or where an open writes more than MONEY
-// section 5 allows.
+// the exit code is not 0 where the books do not add up, or where an open writes more than it
+// may (schema/rocksdb/README.md).
 int Rush(const RushOptions& options);
 
 }  // namespace hongyan::bench

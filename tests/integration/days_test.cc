@@ -7,7 +7,7 @@
 #include "packet_person.h"
 #include "tests/doctest_last.h"
 
-// Days of packets that leave the real server's store and come back (MONEY section 6).
+// Days of packets that leave the real server's store and come back.
 
 namespace hongyan::integration {
 namespace {

@@ -11,7 +11,7 @@
 
 namespace hongyan::simulation {
 
-// One installation of the app, with a small model of the SDK's rules (MESSAGING section 8): a
+// One installation of the app, with a small model of the SDK's rules: a
 // durable cursor and durable unsent requests, one sync in flight, one unacknowledged send per
 // conversation, resends with the same id and bytes, gaps never skipped. It checks what it is given
 // against the witness. One thread.
@@ -43,7 +43,7 @@ class Device final : public Caller {
   bool online() const { return logged_in_; }
   bool idle() const { return unsent_.empty() && group_requests_.empty(); }
   bool caught_up() const { return cursor_ == witness().StoredHead(user_); }
-  // All it has not pulled is its own: no notify tells it, the acks did (MESSAGING section 4).
+  // All it has not pulled is its own: no notify tells it, the acks did.
   bool knows_all() const;
   std::string Describe() const;
   model::UserId user() const { return user_; }

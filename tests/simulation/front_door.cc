@@ -146,7 +146,7 @@ void FrontDoor::OnRequest(uint64_t connection, const Request& request) {
   }
 }
 
-// A session is registered for effects before its head is read (MESSAGING section 4).
+// A session is registered for effects before its head is read.
 void FrontDoor::OnLogin(uint64_t connection, uint64_t number, const Login& login) {
   Session& session = sessions_.at(connection);
   session.user = login.user;

@@ -220,7 +220,8 @@ class Client {
                   int timeout_ms = kDefaultTimeout);
   std::future<Result<PacketSent>> SendPacket(const PacketOrder& order,
                                              int timeout_ms = kDefaultTimeout);
-  // NOT_FOUND: no such send is known, or it was more than 8 days ago. A refused one is that error.
+  // NOT_FOUND: no such send is stored, or it was more than 8 days ago. It may still be on its way:
+  // only the same order under the same request id may be sent again. A refused one is that error.
   void GetSend(const std::string& request_id, Callback<SendState> done,
                int timeout_ms = kDefaultTimeout);
   std::future<Result<SendState>> GetSend(const std::string& request_id,

@@ -11,7 +11,7 @@
 namespace hongyan::storage {
 
 // The high-water mark on disk: per shard the last batch that was known durable when it was written.
-// It lets an opening store notice that its log has lost its end (SHARDS section 3). Two slots are
+// It lets an opening store notice that its log has lost its end. Two slots are
 // written in turn, so that a write cut short leaves the other one; both exist from the start, so
 // that no write needs space. One thread at a time.
 class MarkFile {

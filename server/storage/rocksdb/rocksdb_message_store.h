@@ -8,7 +8,7 @@
 
 namespace hongyan::storage {
 
-// The embedded store: one directory, RocksDB inside (SHARDS section 3). One batch is one synced
+// The embedded store: one directory, RocksDB inside. One batch is one synced
 // write. Guards never fire here: the single writer, the lock on the directory and the high-water
 // mark stand for them.
 //

@@ -12,7 +12,7 @@ namespace hongyan::storage {
 
 namespace {
 
-// A receipt must outlive its request id by a day (MESSAGING section 2).
+// A receipt must outlive its request id by a day.
 constexpr int64_t kReceiptLifeMs = int64_t{8} * 24 * 60 * 60 * 1000;
 
 using Heads = std::vector<int64_t>;  // by shard: number of the last batch

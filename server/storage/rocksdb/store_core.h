@@ -19,7 +19,7 @@
 namespace hongyan::storage {
 
 // What an embedded store is, whatever lies in it: its directory, identity and high-water mark, its
-// database, commits, recovery and channels (SHARDS section 3). Both kinds of store are this and
+// database, commits, recovery and channels. Both kinds of store are this and
 // their ports. Threads as in ShardStore.
 class StoreCore {
  public:

@@ -73,7 +73,7 @@ class Alarms final : public rocksdb::EventListener {
   const std::shared_ptr<base::LogPace> pace_;
 };
 
-// Receipts fall out once their request id is too old to be accepted again (MESSAGING section 2).
+// Receipts fall out once their request id is too old to be accepted again.
 class ExpiredReceipts final : public rocksdb::CompactionFilter {
  public:
   explicit ExpiredReceipts(const std::atomic<int64_t>* expire_before_ms)

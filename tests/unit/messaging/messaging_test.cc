@@ -545,8 +545,8 @@ TEST_CASE("effects are made for users with a session only, and name the device t
   CHECK(house.online.Head(house.User("anna"))->value == 2);
 }
 
-// SHARDS section 3: a 1:1 message at most 4 records where its shards commit together, at most 9
-// otherwise; per batch one head per shard touched and one mark per channel touched.
+// schema/rocksdb/README.md: a 1:1 message at most 4 records where its shards commit together, at
+// most 9 otherwise; per batch one head per shard touched and one mark per channel touched.
 TEST_CASE("the record budget of a 1:1 message holds") {
   for (const int executors : {1, 4}) {
     House::Options options;

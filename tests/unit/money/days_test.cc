@@ -6,7 +6,7 @@
 #include "money/days.h"
 #include "tests/doctest_last.h"
 
-// Days of packets that leave the store and come back (MONEY section 6).
+// Days of packets that leave the store and come back.
 
 namespace hongyan::testing {
 namespace {

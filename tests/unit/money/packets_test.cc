@@ -289,7 +289,7 @@ TEST_CASE("an open writes at most two records of its own, a send four, a credit 
   CHECK(house.records == 4);  // statement, wallet, outcome, books
 }
 
-// -- sending: the crash table of MONEY section 2
+// -- sending: each crash and event, and how it ends
 
 TEST_CASE("failure 5: a crash after the debit loses nothing: the funds are on their way") {
   House house;
