@@ -171,6 +171,24 @@ void Service::RetryParked(ErrandPtr errand, const v1::RetryParked& request) {
                });
 }
 
+// What is parked and says that it is of this packet and user must go first: it, and not the item
+// nobody can read, may be what is missing.
+base::Result<void> Service::OtherParked(PacketId packet, model::UserId user) const {
+  auto items = Parked({}, kMaxParked);
+  if (!items) return items.error();
+  for (const storage::ParkedItem& item : *items) {
+    v1::ParkedInfo info;
+    Fill(item, &info);
+    if (info.packet_id() != packet.value || info.user_id() != user.value) continue;
+    return base::Error(
+        base::Code::kFailedPrecondition,
+        "another parked item is of this packet and user, number " + std::to_string(item.number) +
+            " from " + std::to_string(item.channel.source) + " to " +
+            std::to_string(item.channel.target) + ": retry or return that one first");
+  }
+  return {};
+}
+
 void Service::ReturnParked(ErrandPtr errand, const v1::ReturnParked& request) {
   const auto target = CheckChannel(request.source(), request.target());
   if (!target) return errand->Refuse(target.error());
@@ -190,6 +208,7 @@ void Service::ReturnParked(ErrandPtr errand, const v1::ReturnParked& request) {
     }
     auto row = Parked({back.target, {back.source, back.number - 1}}, 1);
     if (!row) return std::move(row).error();
+    if (auto other = OtherParked(packet, (*user)->id); !other) return other.error();
     const bool there = !row->empty() && row->front().number == back.number &&
                        row->front().channel == storage::ChannelId{back.source, back.target};
     return Missing(packet, (*user)->id, there ? row->front().fen : 0);

@@ -79,6 +79,7 @@ class Service {
   // What carried so much of this packet to this user, or back to them, and has not come: by what is
   // stored of both. Pool.
   base::Result<model::Item> Missing(model::PacketId packet, model::UserId user, int64_t fen) const;
+  base::Result<void> OtherParked(model::PacketId packet, model::UserId user) const;
   void AcceptChannel(ErrandPtr errand, const v1::AcceptChannel& request);
 
   // wallets.cc

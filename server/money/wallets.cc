@@ -205,6 +205,7 @@ Outcome Wallets::Apply(shard::UnitOfWork& work, const model::RefundItem& item) {
     outcome->returned = item.reason;
     PutOutcome(work, key, *outcome);
   }
+  if (!item.conversation.valid()) return shard::ItemOutcome::Applied();  // no entry without one
   work.Emit(routes_.InboxOf(item.sender),
             model::PacketReturnedItem{item.sender, item.request_id, item.packet, item.conversation,
                                       item.amount_fen, item.reason, work.time_ms()},

@@ -288,8 +288,10 @@ bool Decode(const pb::StoredItem::Refund& in, model::RefundItem* out) {
   out->amount_fen = in.amount_fen();
   out->reason = static_cast<model::ReturnReason>(in.reason());
   out->created = in.created();
-  return in.packet() > 0 && in.sender() > 0 && out->conversation.valid() && IsKind(in.kind()) &&
-         in.amount_fen() > 0 && IsReturnReason(in.reason()) &&
+  // Of funds that the administrator returned nobody knows the conversation any more.
+  const bool lost = !in.created() && out->conversation == model::ConversationId();
+  return in.packet() > 0 && in.sender() > 0 && (lost || out->conversation.valid()) &&
+         IsKind(in.kind()) && in.amount_fen() > 0 && IsReturnReason(in.reason()) &&
          out->request_id.Assign(in.request_id());
 }
 

@@ -174,7 +174,9 @@ TEST_CASE("parked money comes back: applied again, sent on, or given to whom som
   server.Start();
   Person anna(server, "anna");
   Person bert(server, "bert");
-  CHECK(server.Admin({"money", "audit"}).exit_code == 1);
+  const Outcome audit = server.Admin({"money", "audit"});
+  CHECK(audit.exit_code == 1);
+  CHECK(audit.out.find(std::to_string(packets[2])) != std::string::npos);  // what the lost one was
   CHECK(json::parse(server.AdminOk({"--json", "channel", "parked", "--limit", "2"})).size() == 2);
   std::map<std::string, std::vector<std::string>> place;
   for (const auto& item : parked()) {
@@ -195,6 +197,10 @@ TEST_CASE("parked money comes back: applied again, sent on, or given to whom som
     words.insert(words.end(), more.begin(), more.end());
     return server.Admin(words);
   };
+  const auto named = [&](int64_t packet, const char* user) {
+    return channel("return", "300", {"--packet", std::to_string(packet), "--user", user});
+  };
+  CHECK(named(packets[0], "bert").err.find("another parked item") != std::string::npos);
   CHECK(channel("retry", "100").out == "retried 1, applied 1\n");
   bert.AwaitBalance(100);
   CHECK(channel("return", "200").exit_code == 0);
@@ -206,9 +212,6 @@ TEST_CASE("parked money comes back: applied again, sent on, or given to whom som
   CHECK(retried.exit_code == 1);
   CHECK(retried.err.find("still parked") != std::string::npos);
   CHECK(channel("return", "300").err.find("name the packet and the user") != std::string::npos);
-  const auto named = [&](int64_t packet, const char* user) {
-    return channel("return", "300", {"--packet", std::to_string(packet), "--user", user});
-  };
   CHECK(named(packets[2], "anna").err.find("owes this user no such amount") != std::string::npos);
   CHECK(named(packets[0], "bert").exit_code == 1);
   CHECK(named(packets[2], "nobody").exit_code == 1);

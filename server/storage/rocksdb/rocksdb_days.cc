@@ -84,7 +84,10 @@ base::Result<void> RocksdbDayStore::Verify(model::ShardId, const model::Archived
   if (!file) return file.error();
   auto hash = (*file)->Hash();
   if (!hash) return hash.error();
-  if (*hash == day.hash) return {};
+  if (*hash == day.hash) {
+    files_.Forget(day.file);  // it may have been put back: what is open is the one before
+    return {};
+  }
   return model::Refuse(base::Code::kDataLoss, model::Reason::kBroken,
                        files_.PathOf(day.file) +
                            " is not the file that was written when its day was archived: put that "

@@ -76,6 +76,14 @@ TEST_CASE("every item of money is read as it was written") {
   CHECK_FALSE(std::get<model::RefundItem>(*DecodeItem(EncodeItem(MoneyItems()[4]))).created);
 }
 
+TEST_CASE("funds that nobody knows the conversation of are read, a packet's refund is not") {
+  auto refund = std::get<model::RefundItem>(MoneyItems()[4]);
+  refund.conversation = {};
+  CHECK(DecodeItem(EncodeItem(refund)).ok());
+  refund.created = true;
+  CHECK_FALSE(DecodeItem(EncodeItem(refund)).ok());
+}
+
 TEST_CASE("an item of money that no shard can have sent is broken") {
   auto items = MoneyItems();
   std::get<model::FundItem>(items[0]).terms.total_fen = 0;
