@@ -20,6 +20,12 @@ bool Again(const base::Error& error) {
          error.code == base::Code::kResourceExhausted;
 }
 
+// Some are as large as an integer can be: those become smaller.
+int64_t Another(int64_t fen, int64_t step) {
+  int64_t more = 0;
+  return __builtin_add_overflow(fen, step, &more) ? fen - step : more;
+}
+
 }  // namespace
 
 std::string Purses::Describe() const {
@@ -139,14 +145,14 @@ void Purses::AskAgain(const model::CommandBody& body) {
   if (const auto* send = std::get_if<model::SendPacket>(&body)) {
     model::SendPacket other = *send;
     if (random.Chance(0.5)) {
-      other.terms.total_fen += other.terms.shares;
+      other.terms.total_fen = Another(other.terms.total_fen, other.terms.shares);
     } else {
       other.terms.greeting += "!";
     }
     Ask(other, random.Below(1000), true);
   } else if (const auto* moves = std::get_if<model::MoveManyFunds>(&body)) {
     model::MoveManyFunds other = *moves;
-    other.moves[0].amount_fen += 1;
+    other.moves[0].amount_fen = Another(other.moves[0].amount_fen, 1);
     if (other.moves[0].amount_fen != 0) Ask(other, random.Below(1000), true);
   }
 }
