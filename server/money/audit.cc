@@ -51,9 +51,7 @@ class Auditor {
     }
     snapshot_ = *std::move(snapshot);
     ReadAll();
-    // What could not be read has its other end nowhere: that is no finding. But what an unreadable
-    // parked item was, must be said: the administrator has to name it.
-    if (!ended_ && !ties_.even() && report_.unread.size() == unread_parked_) {
+    if (!ended_ && !ties_.even() && !gaps_) {
       ties_.LookCloser();
       closer_ = true;
       ReadAll();
@@ -314,10 +312,7 @@ class Auditor {
     }
     sums.parked.Add(row.fen);
     auto item = shard::DecodeItem(row.item);
-    if (!item) {
-      unread_parked_ += report_.unread.size() < AuditReport::kMaxFindings && !closer_ ? 1 : 0;
-      return Unread("parked " + where, item.error());
-    }
+    if (!item) return SayUnread("parked " + where, item.error());
     if (model::FenOf(*item) != row.fen) {
       Find("item_fen", where,
            "it carries " + Fen(model::FenOf(*item)) + ", its row says " + Fen(row.fen));
@@ -452,6 +447,10 @@ class Auditor {
   }
 
   void Unread(const std::string& what, const base::Error& error) {
+    gaps_ = true;
+    SayUnread(what, error);
+  }
+  void SayUnread(const std::string& what, const base::Error& error) {
     if (closer_ || report_.unread.size() >= AuditReport::kMaxFindings) return;
     report_.unread.push_back(what + ": " + error.text);
   }
@@ -496,7 +495,9 @@ class Auditor {
   std::vector<AuditReport::Finding> findings_closer_;
   Ties ties_;
   bool closer_ = false;
-  size_t unread_parked_ = 0;
+  // Something was not read, and has its other end nowhere: that is no finding. An unreadable parked
+  // item makes no gap: what it was must be named, for the administrator has to.
+  bool gaps_ = false;
   bool ended_ = false;
 };
 
