@@ -51,14 +51,6 @@ base::Result<Board::Grab> Board::Look(model::PacketId packet, model::UserId user
   return Grab{Grab::Kind::kOpen, {}, shown.header->terms.conversation};
 }
 
-std::optional<model::Packet> Board::Find(model::PacketId packet) const {
-  const Stripe& stripe = StripeOf(packet);
-  const std::lock_guard lock(stripe.mutex);
-  const auto found = stripe.packets.find(packet);
-  if (found == stripe.packets.end()) return std::nullopt;
-  return model::Packet{*found->second.header, found->second.status};
-}
-
 void Board::Post(const std::vector<Posted>& posted) {
   for (const Posted& one : posted) {
     Stripe& stripe = StripeOf(one.header->id);

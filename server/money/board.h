@@ -5,7 +5,6 @@
 #include <list>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <vector>
 
 #include <absl/container/flat_hash_map.h>
@@ -57,9 +56,6 @@ class Board {
   base::Result<Grab> Look(model::PacketId packet, model::UserId user,
                           const model::Eligible* eligible, int64_t time_ms,
                           int64_t in_flight) const;
-
-  // A packet as it is shown here: for details that need no claims.
-  std::optional<model::Packet> Find(model::PacketId packet) const;
 
   // After a commit, by the packet's shard.
   void Post(const std::vector<Posted>& posted);

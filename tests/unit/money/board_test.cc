@@ -167,8 +167,11 @@ TEST_CASE("the board is bounded: what was posted longest ago goes first") {
   CHECK(board.packets() <= 640);
   CHECK(board.packets() >= 600);
   CHECK(board.weight() == board.packets() * money::kPacketWeight);
-  CHECK(board.Find(model::PacketId(2'071'700'000'000'000'000 + 10'000 * 10)).has_value());
-  CHECK_FALSE(board.Find(model::PacketId(2'071'700'000'000'000'010)).has_value());
+  const auto kind_of = [&](int64_t id) {
+    return board.Look(model::PacketId(id), model::UserId(1), nullptr, 0, 0)->kind;
+  };
+  CHECK(kind_of(2'071'700'000'000'000'000 + 10'000 * 10) == money::Board::Grab::Kind::kWhoIsIt);
+  CHECK(kind_of(2'071'700'000'000'000'010) == money::Board::Grab::Kind::kUnknown);
 }
 
 }  // namespace hongyan::testing
