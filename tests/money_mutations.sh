@@ -134,7 +134,7 @@ mutate pending-not-remembered $money/wallets.cc \
 mutate forced-credit $money/wallets.cc 'if (!work.waited()) {' 'if (false) {'
 mutate freeze $money/wallets.cc 'if (wallet.frozen)' 'if (false)'
 mutate balance $money/wallets.cc 'if (wallet.balance_fen < terms.total_fen)' 'if (false)'
-mutate request-age $money/wallets.cc 'if (age_ms > kMaxRequestAgeMs) return Refusal(Reason::kRequestTooOld);' ''
+mutate request-age $money/wallets.cc 'if (age_ms > model::kMaxRequestAgeMs) return Refusal(Reason::kRequestTooOld);' ''
 mutate edge-verdict-remembered $money/wallets.cc 'if (send.no) return Remember(work, key, hash, *send.no);' \
   'if (send.no) return *send.no;'
 mutate told-after-recovery $money/wallets.cc \

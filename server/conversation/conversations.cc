@@ -28,7 +28,7 @@ base::Result<void> CheckRequestId(const model::RequestId& id, int64_t now_ms) {
                   "the request id is not a UUIDv7: its first six bytes are the time it was made");
   }
   const int64_t age_ms = now_ms - id.created_ms();
-  if (age_ms > kMaxRequestAgeMs || age_ms < -kMaxRequestAheadMs) {
+  if (age_ms > model::kMaxRequestAgeMs || age_ms < -model::kMaxRequestAheadMs) {
     return Refuse(
         Code::kInvalidArgument, Reason::kStaleId,
         "the request id was made more than 7 days ago or more than 5 minutes ahead, by the "
@@ -236,13 +236,13 @@ void Conversations::FanOut(shard::UnitOfWork& work, model::ConversationId conver
 }
 
 base::Result<const model::Group*> Conversations::FindGroup(model::GroupId group) {
-  return groups_.Find(
-      group, [this](model::GroupId id) -> base::Result<std::optional<model::Group>> {
-        auto row = store_.FindGroup(id, storage::Reach::kDisk);
-        if (!row || !row->has_value()) return row;
-        if (auto fits = CheckCounts(**row); !fits) return fits.error();
-        return row;
-      });
+  return groups_.Find(group,
+                      [this](model::GroupId id) -> base::Result<std::optional<model::Group>> {
+                        auto row = store_.FindGroup(id, storage::Reach::kDisk);
+                        if (!row || !row->has_value()) return row;
+                        if (auto fits = CheckCounts(**row); !fits) return fits.error();
+                        return row;
+                      });
 }
 
 base::Result<void> Conversations::CheckCounts(const model::Group& group) const {

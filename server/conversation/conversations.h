@@ -18,11 +18,6 @@
 
 namespace hongyan::conversation {
 
-// Request ids older than this, or further ahead, are refused; dedup rows are kept a day longer than
-// the former, so an expired row cannot let a duplicate in.
-constexpr int64_t kMaxRequestAgeMs = int64_t{7} * 24 * 3600 * 1000;
-constexpr int64_t kMaxRequestAheadMs = 5 * 60 * 1000;
-
 // STALE_ID, also where the id is no UUIDv7. Asked after what was accepted under the id was looked
 // for: a repeat gets its first answer at any age while its row is there. Any thread.
 base::Result<void> CheckRequestId(const model::RequestId& id, int64_t now_ms);

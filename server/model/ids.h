@@ -99,6 +99,12 @@ struct RequestId : Bytes16<struct RequestTag> {
   }
 };
 
+// A request older than this, or further ahead, is refused. What is remembered of requests is kept a
+// day longer than the former, so that no duplicate comes in after a row that has gone.
+constexpr int64_t kMaxRequestAgeMs = int64_t{7} * 24 * 3600 * 1000;
+constexpr int64_t kMaxRequestAheadMs = 5 * 60 * 1000;
+constexpr int64_t kRequestKeptMs = kMaxRequestAgeMs + int64_t{24} * 3600 * 1000;
+
 // One single writer with its slice of the store. Message shards are numbered from 0, money shards
 // from kFirstMoneyShard, so a channel's two ends name it wherever they live.
 using ShardId = uint16_t;

@@ -13,13 +13,11 @@ namespace {
 using model::Reason;
 using Outcome = base::Result<shard::ItemOutcome>;
 
-constexpr int64_t kMaxRequestAgeMs = int64_t{7} * 24 * 3600 * 1000;
-constexpr int64_t kMaxRequestAheadMs = 5 * 60 * 1000;
-
 base::Result<void> CheckAge(const model::RequestId& id, int64_t now_ms) {
   const int64_t age_ms = now_ms - id.created_ms();
-  if (id.bytes[6] >> 4 != 7 || age_ms < -kMaxRequestAheadMs) return Refusal(Reason::kStaleId);
-  if (age_ms > kMaxRequestAgeMs) return Refusal(Reason::kRequestTooOld);
+  if (id.bytes[6] >> 4 != 7 || age_ms < -model::kMaxRequestAheadMs)
+    return Refusal(Reason::kStaleId);
+  if (age_ms > model::kMaxRequestAgeMs) return Refusal(Reason::kRequestTooOld);
   return {};
 }
 

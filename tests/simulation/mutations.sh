@@ -146,7 +146,7 @@ mutate after-not-asked server/conversation/conversations.cc \
 mutate strangers-send server/conversation/conversations.cc \
   '!shows || *member == nullptr || !(*member)->present()' '!shows'
 mutate stale-ids-pass server/conversation/conversations.cc \
-  'if (age_ms > kMaxRequestAgeMs || age_ms < -kMaxRequestAheadMs) {' 'if (false) {'
+  'if (age_ms > model::kMaxRequestAgeMs || age_ms < -model::kMaxRequestAheadMs) {' 'if (false) {'
 mutate system-counts server/conversation/conversations.cc \
   'model::Countable(draft.kind) ? 1 : 0' '1'
 

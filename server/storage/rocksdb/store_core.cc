@@ -12,9 +12,6 @@ namespace hongyan::storage {
 
 namespace {
 
-// A receipt must outlive its request id by a day.
-constexpr int64_t kReceiptLifeMs = int64_t{8} * 24 * 60 * 60 * 1000;
-
 using Heads = std::vector<int64_t>;  // by shard: number of the last batch
 
 base::Result<Heads> ReadHeads(const ChannelStore& channels, const StoreIdentity& identity) {
@@ -199,7 +196,7 @@ CommitOutcome StoreCore::Commit(RocksdbBatch& staged) {
   if (!options_.unsafe_no_sync) keeper_->Durable(staged.heads());
   if (staged.newest_time_ms() > 0) {
     const int64_t now_ms = std::min(staged.newest_time_ms(), options_.clock->WallMs());
-    receipts_expire_before_ms_.store(now_ms - kReceiptLifeMs, std::memory_order_relaxed);
+    receipts_expire_before_ms_.store(now_ms - model::kRequestKeptMs, std::memory_order_relaxed);
   }
   return CommitOutcome::kCommitted;
 }
