@@ -164,7 +164,7 @@ mutate unreadable-tried-again $money/closing.cc \
   'sweep_.again_ms = std::min(sweep_.again_ms, work.time_ms() + kBrokenRetryMs);' ''
 mutate best-luck-earliest $money/packets.cc 'claim.amount_fen > status.best_fen' \
   'claim.amount_fen >= status.best_fen'
-mutate refusals-of-a-lost-batch server/shard/executor.cc \
+mutate refusals-of-a-lost-batch server/shard/recover.cc \
   'for (auto& reply : replies) reply.reply = StoreStopped("not stored; send the same request again");' \
   'for (auto& reply : replies) if (reply.reply.ok()) reply.reply = StoreStopped("not stored");'
 mutate who-may-see $money/reader.cc 'if (!member && !own->has_value()' 'if (false && !own->has_value()'
@@ -191,11 +191,11 @@ mutate share-of-closes server/shard/executor.cc \
   'due ? all.records - all.records / kDueShare : all.records' 'all.records'
 mutate put-aside-for-ever server/shard/put_aside.cc 'if (!complete && !all && now_ns < it->until_ns) continue;' \
   'if (!complete && !all) continue;' 'now_ns >= waiting.until_ns ||' ''
-mutate set-apart server/shard/executor.cc 'apart = run.SetApart(command);' 'apart = false;'
-mutate suspects-wait server/shard/executor.cc 'suspects.Add(command, clock.BootNs());' ''
-mutate refused-item-parked server/shard/executor.cc \
+mutate set-apart server/shard/alone.cc 'apart = run.SetApart(command);' 'apart = false;'
+mutate suspects-wait server/shard/alone.cc 'suspects.Add(command, clock.BootNs());' ''
+mutate refused-item-parked server/shard/alone.cc \
   'run.ParkNext(arrivals, channel, "the store refused what it writes, alone in a batch");' ''
-mutate refused-due-set-apart server/shard/executor.cc 'run.SetApartDue(shard);' ''
+mutate refused-due-set-apart server/shard/alone.cc 'run.SetApartDue(shard);' ''
 mutate parked-once server/shard/batch_run.cc 'Unpark(*parked);' ''
 mutate retry-bounded server/shard/batch_run.cc 'if (answer.more) return false;' ''
 mutate rolled-back-source server/shard/arrivals.cc 'if (committed_.applied > source_head_) {' \

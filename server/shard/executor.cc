@@ -1,170 +1,41 @@
 #include "shard/executor.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
-#include <condition_variable>
-#include <deque>
 #include <mutex>
-#include <thread>
 #include <utility>
-
-#include <absl/container/flat_hash_map.h>
-#include <absl/container/flat_hash_set.h>
 
 #include "base/log.h"
 #include "model/reason.h"
-#include "shard/batch_run.h"
 #include "shard/command_bytes.h"
-#include "shard/put_aside.h"
-#include "shard/shard_time.h"
-#include "shard/suspects.h"
+#include "shard/executor_impl.h"
 
 namespace hongyan::shard {
 namespace {
 
 using storage::CommitOutcome;
 
-constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int64_t kTickMs = 100;
-constexpr int64_t kReopenPauseMs = 200;
 constexpr int64_t kFailureLines = 4;
 constexpr auto kFailureWindow = std::chrono::seconds(10);
-constexpr int kTriesAlone = 10;  // refusals cost little, and some are a moment's (deadlocks)
-constexpr int64_t kRefusedAgainMs = 10'000;
-constexpr int64_t kDuePauseMs = 1000;  // what is due cannot even be set apart
 constexpr size_t kParkedPage = 1000;
 constexpr size_t kDueShare = 8;  // of a batch's places: one in so many is kept for what is due
 
-base::Error StoreStopped(const char* what) {
-  return model::Refuse(base::Code::kUnavailable, model::Reason::kStoreStopped, what, 500);
-}
-
-base::Error StoreRefuses() {
-  return {base::Code::kInternal, 0, "the store refused this request; see the log", 10'000};
-}
-
-bool Refused(CommitOutcome outcome) {
-  return outcome == CommitOutcome::kRejected || outcome == CommitOutcome::kGuardFired;
-}
-
 }  // namespace
 
-struct Executor::Impl {
-  Impl(std::string n, std::vector<model::ShardId> s, storage::ShardStore& st, cluster::Carrier& c,
-       Outlet& o, const base::Clock& cl, ExecutorLimits l, std::vector<model::ShardId> e)
-      : name(std::move(n)),
-        ids(std::move(s)),
-        elsewhere(std::move(e)),
-        store(st),
-        carrier(c),
-        outlet(o),
-        clock(cl),
-        limits(l),
-        time(cl),
-        pace("executor " + name, kFailureLines, kFailureWindow) {}
-
-  // -- the two doors in; guarded by mutex
-  struct Inbox {
-    std::vector<model::Command> commands;
-    std::vector<cluster::ChannelItems> items;
-    std::vector<cluster::ChannelProgress> progress;
-    bool empty() const { return commands.empty() && items.empty() && progress.empty(); }
-  };
-
-  // How far a batch may be filled now.
-  struct Room {
-    size_t records = 0;
-    size_t bytes = 0;
-  };
-  base::Result<void> ReadStore();
-  void TakeInbox();
-  bool ItemsWaiting() const;
-  bool SomethingDue(int64_t time_ms) const;
-  bool CutsMended() const;
-  void Fill(BatchRun& run, std::vector<model::Command>& taken);
-  void FillCommands(BatchRun& run, std::vector<model::Command>& taken, Room room);
-  void FillItems(BatchRun& run, Room room);
-  void FillDue(BatchRun& run);
-  void ApplyFirst(BatchRun& run, const std::vector<model::Command>& taken);
-  void TakeUpAgain(BatchRun& run, std::vector<model::Command>& taken, Room room);
-  void Finish(BatchRun& run, std::vector<model::Command> taken);
-  void Answer(BatchRun& run);
-  void Refuse(const std::vector<model::Command>& taken, const base::Error& error);
-  template <class What>
-  CommitOutcome Alone(std::vector<model::Command>* taken, const What& what);
-  template <class What>
-  CommitOutcome AloneAgain(std::vector<model::Command>* taken, const What& what);
-  void RunAlone(std::vector<model::Command> taken, int64_t things);
-  bool OneByOne(std::vector<model::Command> taken);
-  bool ApplyAlone(std::vector<model::Command> one);
-  bool GoCarefully();
-  bool ItemAlone(Arrivals& arrivals, storage::ChannelId channel);
-  void DueAlone(model::ShardId shard);
-  void Recover(BatchRun& run, const std::vector<model::Command>& taken);
-  base::Result<void> Reopen();
-  void Close(const base::Error& why);
-  void ForgetAll();
-  std::vector<Outbound> Abandoned();
-  void Left(const std::vector<model::Command>& answered);
-  void PumpAll();
-  void NoteQueueTime(const model::Command& command, int64_t now_ns);
-  void PublishReport();
-  void PublishTime() { time_ahead_ms.store(time.NowMs() - clock.BootNs() / kNsPerMs); }
-  static bool full(const BatchRun& run, Room room) {
-    return run.records() >= room.records || run.bytes() >= room.bytes;
-  }
-
-  const std::string name;
-  const std::vector<model::ShardId> ids;
-  const std::vector<model::ShardId> elsewhere;
-  storage::ShardStore& store;
-  cluster::Carrier& carrier;
-  Outlet& outlet;
-  const base::Clock& clock;
-  const ExecutorLimits limits;
-
-  mutable std::mutex mutex;
-  std::condition_variable wake;
-  Inbox inbox;
-  absl::flat_hash_map<model::PacketId, int64_t> opens;  // queued or in the batch
-  bool sleeping = false;
-  bool stopping = false;
-  std::atomic<int64_t> queued{0};        // commands taken and not yet answered,
-  std::atomic<int64_t> queued_bytes{0};  // and what they hold
-
-  // -- the executor's thread only
-  ShardTime time;
-  DrivenShards driven;
-  std::deque<model::Command> queue;
-  PutAside aside{driven, limits};
-  storage::ChannelId last_served;  // fairness among channels: the next batch starts behind it
-  uint64_t next_meeting = 1;
-  int64_t last_tick_ns = 0;
-  int64_t window_start_ns = 0;
-  int64_t window_wait_ns = 0;
-  int64_t window_commands = 0;
-  bool stopping_now = false;        // nobody waits for arrivals any more
-  std::atomic<bool> closed{false};  // the store stays closed: answer nothing but refusals
-  bool said_closed = false;
-  int64_t reopen_after_ns = 0;
-  // So many items, and things that are due, go one by one: batches were refused with them, and none
-  // of their commands alone.
-  int64_t careful = 0;
-  int64_t last_refused_ns = 0;
-  int64_t due_again_ns = 0;
-  Suspects suspects;
-  base::LogPace pace;  // of lines about a store that fails again and again
-
-  std::atomic<int64_t> refused_busy{0};  // at the door, and by the shards
-  std::atomic<double> queue_ms{0};
-  std::atomic<int64_t> time_ahead_ms{0};  // of the boot clock
-  mutable std::mutex report_mutex;
-  ExecutorReport report;  // guarded by report_mutex
-  ExecutorReport counts;  // executor's thread; copied into `report` at each tick
-
-  std::thread thread;
-};
+Executor::Impl::Impl(std::string n, std::vector<model::ShardId> s, storage::ShardStore& st,
+                     cluster::Carrier& c, Outlet& o, const base::Clock& cl, ExecutorLimits l,
+                     std::vector<model::ShardId> e)
+    : name(std::move(n)),
+      ids(std::move(s)),
+      elsewhere(std::move(e)),
+      store(st),
+      carrier(c),
+      outlet(o),
+      clock(cl),
+      limits(l),
+      time(cl),
+      pace("executor " + name, kFailureLines, kFailureWindow) {}
 
 Executor::Executor(std::string name, std::vector<model::ShardId> shards, storage::ShardStore& store,
                    cluster::Carrier& carrier, Outlet& outlet, const base::Clock& clock,
@@ -545,229 +416,6 @@ void Executor::Impl::Refuse(const std::vector<model::Command>& taken, const base
   for (const auto& command : taken) replies.push_back({command.reply_to, error});
   if (!replies.empty()) outlet.Replies(std::move(replies));
   Left(taken);
-}
-
-// One thing in a batch of its own. What it emits is not applied with it: that is another thing.
-template <class What>
-CommitOutcome Executor::Impl::Alone(std::vector<model::Command>* taken, const What& what) {
-  BatchRun run(driven, store, limits, time.NowMs(), clock.BootNs());
-  run.NoShortcuts();
-  what(run);
-  const CommitOutcome outcome = run.writes() ? store.Commit(run.Seal()) : CommitOutcome::kCommitted;
-  if (outcome == CommitOutcome::kCommitted) {
-    run.Committed();
-    Answer(run);
-    aside.Keep(taken);
-  } else if (outcome == CommitOutcome::kUnknown) {
-    Recover(run, *taken);
-  } else {
-    run.Dropped();
-    aside.Drop();
-  }
-  return outcome;
-}
-
-// The same until it is not refused, a few times. What is refused each time is broken.
-template <class What>
-CommitOutcome Executor::Impl::AloneAgain(std::vector<model::Command>* taken, const What& what) {
-  CommitOutcome outcome = Alone(taken, what);
-  for (int tries = 1; tries < kTriesAlone && Refused(outcome); ++tries)
-    outcome = Alone(taken, what);
-  return outcome;
-}
-
-// After a refused batch. Where none of its commands was the reason, the next one may well pass (a
-// database ends deadlocks so); if it is refused as well, something else in it is broken.
-void Executor::Impl::RunAlone(std::vector<model::Command> taken, int64_t things) {
-  const int64_t now_ns = clock.BootNs();
-  const bool again = last_refused_ns != 0 && now_ns - last_refused_ns < kRefusedAgainMs * kNsPerMs;
-  last_refused_ns = now_ns;
-  if (!OneByOne(std::move(taken)) && again) careful = things;
-}
-
-// After a refused batch: each command alone, once, so that one that cannot be committed refuses
-// only itself. True = there was one.
-bool Executor::Impl::OneByOne(std::vector<model::Command> taken) {
-  bool found = false;
-  for (auto& command : taken) {
-    std::vector<model::Command> one;
-    one.push_back(std::move(command));
-    if (closed) {
-      Refuse(one, StoreStopped("the store is closed after a failed write; see the server's log"));
-    } else if (!ApplyAlone(std::move(one))) {
-      found = true;
-    }
-  }
-  return found;
-}
-
-// False = the store refuses it alone. Where a guard fired, what is stored of the thing it is about
-// does not fit: that is set apart, so that it is not paid for by every batch to come, and the
-// command is asked again: it should be refused unwritten now.
-bool Executor::Impl::ApplyAlone(std::vector<model::Command> one) {
-  const auto apply = [&](BatchRun& run) { ApplyFirst(run, one); };
-  CommitOutcome outcome = Alone(&one, apply);
-  if (outcome == CommitOutcome::kGuardFired) outcome = AloneAgain(&one, apply);
-  if (!Refused(outcome)) {
-    Left(one);
-    return true;
-  }
-  const model::Command& command = one.front();
-  LOG_ERROR("command_refused_by_store executor={} shard={} kind={}", name, command.shard,
-            command.body.index());
-  if (outcome == CommitOutcome::kGuardFired) {
-    std::vector<model::Command> nobody;
-    bool apart = false;
-    const auto marked = Alone(&nobody, [&](BatchRun& run) { apart = run.SetApart(command); });
-    if (apart && marked == CommitOutcome::kCommitted && !Refused(Alone(&one, apply))) {
-      Left(one);
-      return false;
-    }
-    suspects.Add(command, clock.BootNs());
-  }
-  Refuse(one, StoreRefuses());
-  return false;
-}
-
-// What came with a refused batch besides commands, one by one, until the one is found that the
-// store does not take. Commands go on in batches of their own meanwhile.
-bool Executor::Impl::GoCarefully() {
-  bool moved = false;
-  if (!queue.empty() || aside.HasReady(clock.BootNs(), stopping_now) || CutsMended()) {
-    BatchRun run(driven, store, limits, time.NowMs(), clock.BootNs());
-    std::vector<model::Command> taken;
-    run.ForgetCuts();
-    FillCommands(run, taken, {limits.batch_records, limits.batch_bytes});
-    moved = !taken.empty() || run.writes();
-    Finish(run, std::move(taken));
-  }
-  for (auto& [channel, arrivals] : driven.arrivals) {
-    if (closed || !arrivals.has_next()) continue;
-    moved = ItemAlone(arrivals, channel) || moved;
-    --careful;
-  }
-  for (auto& [id, shard] : driven.shards) {
-    if (closed || clock.BootNs() < due_again_ns || !shard.logic->Due(time.NowMs())) continue;
-    DueAlone(id);
-    moved = true;
-    --careful;
-  }
-  return moved;
-}
-
-// True = something was written.
-bool Executor::Impl::ItemAlone(Arrivals& arrivals, storage::ChannelId channel) {
-  std::vector<model::Command> nobody;
-  bool writes = false;
-  const auto outcome = AloneAgain(&nobody, [&](BatchRun& run) {
-    run.ApplyNext(arrivals, channel, limits.batch_records);
-    writes = run.writes();
-  });
-  if (!Refused(outcome)) return writes;
-  LOG_ERROR("item_refused_by_store executor={} source={} target={} number={}", name, channel.source,
-            channel.target, arrivals.next().number);
-  const auto parked = AloneAgain(&nobody, [&](BatchRun& run) {
-    run.ParkNext(arrivals, channel, "the store refused what it writes, alone in a batch");
-    writes = run.writes();
-  });
-  if (Refused(parked)) {
-    arrivals.Refuse("the store refuses its next item, and to park it; see the server's log");
-  }
-  return writes;
-}
-
-void Executor::Impl::DueAlone(model::ShardId shard) {
-  std::vector<model::Command> nobody;
-  if (!Refused(AloneAgain(&nobody, [&](BatchRun& run) { run.ApplyDue(shard, 1); }))) return;
-  LOG_ERROR("due_refused_by_store executor={} shard={}", name, shard);
-  bool writes = false;
-  const auto apart = AloneAgain(&nobody, [&](BatchRun& run) {
-    run.SetApartDue(shard);
-    writes = run.writes();
-  });
-  if (writes && !Refused(apart)) return;
-  due_again_ns = clock.BootNs() + kDuePauseMs * kNsPerMs;
-}
-
-// The fourth ending of a commit: nothing is answered until recovery has decided what the
-// commit became.
-void Executor::Impl::Recover(BatchRun& run, const std::vector<model::Command>& taken) {
-  ++counts.reopens;
-  const auto numbers = run.batch_numbers();
-  aside.Drop();  // answered with the rest
-  auto replies = std::move(run.replies);
-  run.replies.clear();
-  run.Dropped();
-  // Those whose answer was to come with a later slice, and those who have waited for one since an
-  // earlier batch, unless this one answers them.
-  absl::flat_hash_set<std::pair<uint32_t, uint64_t>> answered;
-  for (const auto& reply : replies) answered.emplace(reply.to.loop, reply.to.ticket);
-  std::vector<model::ReplyTo> unanswered;
-  for (const auto& command : taken) unanswered.push_back(command.reply_to);
-  for (const auto& abandoned : Abandoned()) unanswered.push_back(abandoned.to);
-  for (const auto& to : unanswered) {
-    if (!answered.emplace(to.loop, to.ticket).second) continue;
-    replies.push_back({to, StoreStopped("send the same request again")});
-  }
-  if (auto reopened = Reopen(); !reopened) {
-    Close(reopened.error());
-    // The outcome stays unknown: the same request again, once the store is open, finds what it
-    // became.
-    for (auto& reply : replies)
-      reply.reply = StoreStopped("the outcome is not known yet; send the same request again");
-    outlet.Replies(std::move(replies));
-    return;
-  }
-  const bool durable = std::all_of(numbers.begin(), numbers.end(), [this](const auto& number) {
-    return driven.shards.at(number.first).head.batch >= number.second;
-  });
-  if (pace.May()) {
-    LOG_ERROR("commit_unknown executor={} commands={} last_batch={}", name, taken.size(),
-              durable ? "kept" : "lost");
-  }
-  if (!durable) {
-    // Refusals as well: one may rest on what another command of this batch would have changed.
-    for (auto& reply : replies)
-      reply.reply = StoreStopped("not stored; send the same request again");
-  }
-  ForgetAll();
-  outlet.Replies(std::move(replies));
-}
-
-// Opens the store again, and reads what is in it. A try replays the log, and the next one will
-// hardly end better at once: between two the store counts as closed, whatever the traffic.
-base::Result<void> Executor::Impl::Reopen() {
-  if (clock.BootNs() < reopen_after_ns) {
-    return StoreStopped("a commit failed right after the store had been opened again");
-  }
-  auto opened = store.Reopen();
-  if (opened) opened = ReadStore();
-  reopen_after_ns = clock.BootNs() + kReopenPauseMs * kNsPerMs;
-  return opened;
-}
-
-void Executor::Impl::Close(const base::Error& why) {
-  closed = true;
-  said_closed = pace.May();
-  if (!said_closed) return;
-  LOG_ERROR("store_closed executor={} error=\"{}\": tried again every {} ms", name, why.text,
-            kReopenPauseMs);
-}
-
-// Answers for whoever waits for a later slice: ask again. Nobody waits afterwards.
-std::vector<Outbound> Executor::Impl::Abandoned() {
-  BatchRun run(driven, store, limits, time.NowMs(), clock.BootNs());
-  run.Abandon(StoreStopped("the server had to read its store again; send the same request again"));
-  return std::move(run.replies);
-}
-
-// Caches go; what readers were shown is refreshed.
-void Executor::Impl::ForgetAll() {
-  std::vector<model::Effect> effects;
-  auto abandoned = Abandoned();
-  for (auto& [id, shard] : driven.shards) shard.logic->Forget(effects);
-  if (!abandoned.empty()) outlet.Replies(std::move(abandoned));
-  if (!effects.empty()) outlet.Effects(std::move(effects));
 }
 
 void Executor::Impl::PumpAll() {

@@ -71,7 +71,7 @@ mutate reply-before-commit server/shard/executor.cc \
   ++counts.batches;'
 mutate head-before-commit server/inbox/inbox.cc \
   '  slot.pending = next;' '  slot.pending = next; online_.Raise(slot.user, next);'
-mutate unknown-is-committed server/shard/executor.cc \
+mutate unknown-is-committed server/shard/recover.cc \
   'if (!durable) {' 'if (false && !durable) {'
 mutate unknown-keeps-caches server/inbox/inbox.cc \
   '  heads_.clear();
@@ -127,7 +127,7 @@ mutate parked-position-lost server/shard/batch_run.cc \
   'const ItemPlace place{row.channel.source, row.number, 0};'
 mutate parked-not-released server/shard/batch_run.cc \
   'if (row.conversation == conversation && Retry(row, &released)) ++items_applied;' ''
-mutate waiters-answered-twice server/shard/executor.cc \
+mutate waiters-answered-twice server/shard/recover.cc \
   'for (const auto& abandoned : Abandoned()) unanswered.push_back(abandoned.to);' ''
 
 mutate wall-time-told server/shard/executor.cc \
