@@ -43,13 +43,6 @@ base::Result<std::vector<money::DayState>> Archive(House& house, int32_t day) {
   return money::ArchiveDay(house.store(), day, AskOf(house));
 }
 
-bool Proven(House& house) {
-  const auto report = house.Audit();
-  for (const auto& finding : report.findings) MESSAGE(finding.what << " " << finding.text);
-  for (const auto& unread : report.unread) MESSAGE(unread);
-  return report.verdict == money::AuditReport::Verdict::kProven;
-}
-
 }  // namespace
 
 TEST_CASE(

@@ -1,8 +1,8 @@
 #include "house.h"
 
-#include "base/check.h"
 #include "shard/item_codec.h"
 #include "storage/memory/memory_state.h"
+#include "tests/doctest_last.h"
 
 namespace hongyan::testing {
 
@@ -23,7 +23,7 @@ class House::Work final : public shard::UnitOfWork {
     return why->empty();
   }
   void AwaitArrivals() override {
-    CHECK(!step_.waited);
+    REQUIRE(!step_.waited);
     step_.aside = true;
     ++house_.put_aside;
   }
@@ -153,7 +153,7 @@ model::Reply House::Do(model::ShardId shard, model::CommandBody body) {
 bool House::Finish(model::ShardId shard, Step& step) {
   if (step.batch->records() > 0 || !step.emitted.empty()) {
     auto head = store_->channels().ReadHead(shard);
-    CHECK(head.ok());
+    REQUIRE(head.ok());
     ++head->batch;
     head->time_ms = clock.WallMs();
     for (auto& [target, items] : step.emitted) {
@@ -172,7 +172,7 @@ bool House::Finish(model::ShardId shard, Step& step) {
     const auto outcome = store_->Commit(std::move(step.batch));
     if (outcome == storage::CommitOutcome::kUnknown) {
       shards_.at(shard)->Drop();
-      CHECK(store_->Reopen().ok());
+      REQUIRE(store_->Reopen().ok());
       for (auto& [id, logic] : shards_) logic->Forget(effects);
       return false;
     }
@@ -197,7 +197,7 @@ bool House::Take(model::ShardId shard, const shard::ItemPlace& place, const mode
   if (!outcome || outcome->kind == shard::ItemOutcome::Kind::kPark) {
     const std::string why = outcome ? outcome->why : outcome.error().text;
     const int64_t fen = model::FenOf(item);
-    if (fen != 0) CHECK(shards_.at(shard)->Suspend(work, fen).ok());
+    if (fen != 0) REQUIRE(shards_.at(shard)->Suspend(work, fen).ok());
     store_->channels().Park(
         *step.batch,
         {channel, place.number, {}, clock.WallMs(), why, shard::EncodeItem(item), 0, fen});
@@ -213,16 +213,16 @@ bool House::Take(model::ShardId shard, const shard::ItemPlace& place, const mode
 bool House::Deliver(model::ChannelId channel) {
   if (hold_money_items) return false;
   auto mark = store_->channels().ReadMark(channel);
-  CHECK(mark.ok());
+  REQUIRE(mark.ok());
   auto rows = store_->channels().ReadOutbox(channel, mark->applied + 1, 1000, 1 << 20);
-  CHECK(rows.ok());
+  REQUIRE(rows.ok());
   bool moved = false;
   for (const auto& row : *rows) {
     for (size_t i = 0; i < row.items.size(); ++i) {
       const int64_t number = row.first + static_cast<int64_t>(i);
       if (number <= mark->applied) continue;
       auto item = shard::DecodeItem(row.items[i]);
-      CHECK(item.ok());
+      REQUIRE(item.ok());
       if (!Take(channel.target, {channel.source, number, 0}, *item, *mark)) return moved;
       mark = store_->channels().ReadMark(channel);
       moved = true;
@@ -234,14 +234,14 @@ bool House::Deliver(model::ChannelId channel) {
 bool House::TellConversations(model::ChannelId channel) {
   int64_t& told = told_[channel];
   auto rows = store_->channels().ReadOutbox(channel, told + 1, 1000, 1 << 20);
-  CHECK(rows.ok());
+  REQUIRE(rows.ok());
   bool moved = false;
   for (const auto& row : *rows) {
     for (size_t i = 0; i < row.items.size(); ++i) {
       const int64_t number = row.first + static_cast<int64_t>(i);
       if (number <= told) continue;
       auto item = shard::DecodeItem(row.items[i]);
-      CHECK(item.ok());
+      REQUIRE(item.ok());
       if (const auto* announce = std::get_if<model::AnnounceItem>(&*item)) {
         announced.push_back(*announce);
         if (conversation != Conversation::kSilent) {
@@ -261,7 +261,7 @@ bool House::TellConversations(model::ChannelId channel) {
 
 void House::Verdict(model::PacketId packet, bool is_announced) {
   const auto shard = routes_->ShardOf(packet);
-  CHECK(shard.has_value());
+  REQUIRE(shard.has_value());
   verdicts_[*shard].push_back({packet, is_announced, model::ConvSeq(is_announced ? 1 : 0),
                                static_cast<uint16_t>(is_announced ? 0 : 5)});
 }
@@ -291,7 +291,7 @@ base::Result<shard::ItemOutcome> House::Force(model::ShardId shard, const model:
   Work work(*this, step, shard);
   auto outcome = shards_.at(shard)->ApplyItem(work, {shard, 1, 0}, item, 1000);
   records = static_cast<int64_t>(step.batch->records());
-  CHECK(Finish(shard, step));
+  REQUIRE(Finish(shard, step));
   if (settle) Run();
   return outcome;
 }
@@ -324,29 +324,29 @@ base::Result<void> House::ReturnParked(const storage::ParkedItem& row,
   if (!as) as = shard::DecodeItem(row.item).value();
   auto sent = shards_.at(row.channel.target)->SendOn(work, *as);
   if (sent) store_->channels().Unpark(*step.batch, row.channel, row.number);
-  CHECK(Finish(row.channel.target, step));
+  REQUIRE(Finish(row.channel.target, step));
   if (settle) Run();
   return sent;
 }
 
 void House::RetryParked(model::ShardId shard) {
   auto parked = store_->channels().ListParked(shard, {}, 1000);
-  CHECK(parked.ok());
+  REQUIRE(parked.ok());
   for (const auto& row : *parked) {
     Step step;
     step.batch = store_->NewBatch();
     Work work(*this, step, shard);
     auto item = shard::DecodeItem(row.item);
-    CHECK(item.ok());
+    REQUIRE(item.ok());
     MoneyShard& logic = *shards_.at(shard);
-    CHECK(logic.Suspend(work, -row.fen).ok());
+    REQUIRE(logic.Suspend(work, -row.fen).ok());
     auto outcome = logic.ApplyItem(work, {row.channel.source, row.number, 0}, *item, 1000);
     if (outcome && outcome->kind == shard::ItemOutcome::Kind::kApplied) {
       store_->channels().Unpark(*step.batch, row.channel, row.number);
     } else {
-      CHECK(logic.Suspend(work, row.fen).ok());
+      REQUIRE(logic.Suspend(work, row.fen).ok());
     }
-    CHECK(Finish(shard, step));
+    REQUIRE(Finish(shard, step));
   }
   if (settle) Run();
 }
@@ -410,25 +410,30 @@ model::Reply House::Mend(model::PacketId packet, model::MendPacket::How how) {
 }
 
 model::PacketId House::Lucky(const std::string& sender, int64_t fen, int32_t shares) {
-  CHECK(Deposit(sender, fen).ok());
+  REQUIRE(Deposit(sender, fen).ok());
   return Packet(Send(Terms(model::PacketKind::kLucky, sender, fen, shares)));
+}
+
+model::PacketId House::Make(const model::PacketTerms& terms, const std::string& sender) {
+  REQUIRE(Deposit(sender, terms.total_fen).ok());
+  return Packet(Send(terms));
 }
 
 int64_t House::Balance(const std::string& user) const {
   auto wallet = reader().FindWallet(User(user));
-  CHECK(wallet.ok());
+  REQUIRE(wallet.ok());
   return wallet->balance_fen;
 }
 
 model::Packet House::Packet(model::PacketId packet) const {
   auto found = reader().Find(packet);
-  CHECK(found.ok());
+  REQUIRE(found.ok());
   return *found;
 }
 
 std::vector<model::Claim> House::Claims(model::PacketId packet) const {
   auto claims = store_->packets().ListClaims(PacketShard(packet), packet);
-  CHECK(claims.ok());
+  REQUIRE(claims.ok());
   return *claims;
 }
 
@@ -439,13 +444,22 @@ model::Reason House::Why(const model::Reply& reply) {
 }
 
 model::PacketId House::Packet(const model::Reply& reply) {
-  CHECK(reply.ok());
+  REQUIRE(reply.ok());
   return std::get<model::PacketSending>(*reply).packet;
 }
 
 model::Opened House::Opened(const model::Reply& reply) {
-  CHECK(reply.ok());
+  REQUIRE(reply.ok());
   return std::get<model::Opened>(*reply);
+}
+
+bool Proven(const House& house) {
+  const auto report = house.Audit();
+  for (const auto& finding : report.findings) {
+    MESSAGE(finding.what << " " << finding.where << " " << finding.text);
+  }
+  for (const auto& unread : report.unread) MESSAGE(unread);
+  return report.verdict == money::AuditReport::Verdict::kProven;
 }
 
 }  // namespace hongyan::testing

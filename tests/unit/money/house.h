@@ -47,6 +47,8 @@ class House {
 
   // A lucky packet in the group, ready to be opened.
   model::PacketId Lucky(const std::string& sender, int64_t fen, int32_t shares);
+  // Any, of money that is deposited for it.
+  model::PacketId Make(const model::PacketTerms& terms, const std::string& sender);
 
   model::UserId User(const std::string& name) const { return messages_->UserIdOf(name); }
   model::ConversationId Group() const { return model::ConversationId::Group(model::GroupId(77)); }
@@ -145,5 +147,8 @@ class House {
   uint64_t next_id_ = 1;
   bool aside_ = false;  // the last batch put a command aside
 };
+
+// The audit's verdict; says what it found.
+bool Proven(const House& house);
 
 }  // namespace hongyan::testing

@@ -16,14 +16,6 @@ using model::StatementKind;
 
 constexpr int64_t kDayMs = int64_t{24} * 3600 * 1000;
 
-bool Proven(const House& house) {
-  const auto report = house.Audit();
-  for (const auto& finding : report.findings) {
-    MESSAGE(finding.what << " " << finding.where << " " << finding.text);
-  }
-  return report.verdict == money::AuditReport::Verdict::kProven;
-}
-
 std::vector<model::StatementRow> Statement(const House& house, const std::string& user) {
   auto page = house.reader().Statement(house.User(user), 0, 200);
   REQUIRE(page.ok());
