@@ -100,7 +100,8 @@ base::Result<void> Database::Open(IfMissing if_missing, Recovery recovery) {
   const std::unique_lock lock(open_mutex_);
   CHECK(db_ == nullptr);
   log_order_ = std::make_unique<LogOrder>();
-  rocksdb::DBOptions db_options = MakeDbOptions(options_, if_missing, recovery, pace_);
+  background_ = std::make_shared<BackgroundPace>();
+  rocksdb::DBOptions db_options = MakeDbOptions(options_, if_missing, recovery, pace_, background_);
   db_options.wal_filter = log_order_.get();
   handles_.clear();
   rocksdb::DB* db = nullptr;
@@ -119,6 +120,7 @@ base::Result<void> Database::Open(IfMissing if_missing, Recovery recovery) {
   // Flushes and compactions give way to the threads that answer.
   db_->GetEnv()->LowerThreadPoolCPUPriority(rocksdb::Env::HIGH);
   db_->GetEnv()->LowerThreadPoolCPUPriority(rocksdb::Env::LOW);
+  background_->MayRest(true);
   failed_.store(false, std::memory_order_release);
   if (pace_->May()) {
     LOG_INFO("store_opened path={} replayed={}", options_.path, log_order_->records());
@@ -137,6 +139,7 @@ void Database::Close() {
 }
 
 rocksdb::Status Database::CloseLocked() {
+  background_->MayRest(false);
   if (!options_.sync) db_->SyncWAL().PermitUncheckedError();
   recent_entries_.Clear();
   recent_bodies_.Clear();

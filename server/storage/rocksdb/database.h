@@ -24,6 +24,8 @@
 
 namespace hongyan::storage {
 
+class BackgroundPace;
+
 struct DatabaseOptions {
   StoreKind kind = StoreKind::kMessages;
   std::string path;
@@ -142,7 +144,8 @@ class Database {
   mutable std::shared_mutex
       open_mutex_;                  // shared by readers and writers, held alone to open and close
   std::atomic<bool> failed_{true};  // closed, or not to be trusted
-  std::unique_ptr<LogOrder> log_order_;  // outlives db_, which keeps a pointer
+  std::unique_ptr<LogOrder> log_order_;         // outlives db_, which keeps a pointer
+  std::shared_ptr<BackgroundPace> background_;  // of this opening
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;  // by place
   mutable std::deque<TableName> names_;                // by place

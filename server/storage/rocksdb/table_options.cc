@@ -148,7 +148,8 @@ void RememberPlaces(rocksdb::ColumnFamilyOptions* table, size_t prefix_bytes) {
 }  // namespace
 
 rocksdb::DBOptions MakeDbOptions(const DatabaseOptions& options, IfMissing if_missing,
-                                 Recovery recovery, const std::shared_ptr<base::LogPace>& pace) {
+                                 Recovery recovery, const std::shared_ptr<base::LogPace>& log_pace,
+                                 const std::shared_ptr<BackgroundPace>& background) {
   rocksdb::DBOptions db;
   if (options.env != nullptr) db.env = options.env;
   db.create_if_missing = if_missing == IfMissing::kCreate;
@@ -167,16 +168,19 @@ rocksdb::DBOptions MakeDbOptions(const DatabaseOptions& options, IfMissing if_mi
   db.max_open_files = options.max_open_files;
   db.max_background_jobs = 2;
   db.bytes_per_sync = 1 << 20;  // no bursts of write-back beside the syncs of commits
+  db.rate_limiter = background;
+  db.writable_file_max_buffer_size = BackgroundPace::kPieceBytes;
   db.avoid_unnecessary_blocking_io = true;
   db.allow_concurrent_memtable_write = false;  // one writer; and remembered places need it
   db.enable_write_thread_adaptive_yield = false;
   db.skip_stats_update_on_db_open = true;
 
-  db.info_log = std::make_shared<RocksdbLog>(pace);
+  db.info_log = std::make_shared<RocksdbLog>(log_pace);
   db.max_manifest_file_size = 16 << 20;
   db.stats_dump_period_sec = 0;
   db.stats_persist_period_sec = 0;
-  db.listeners.push_back(std::make_shared<Alarms>(pace));
+  db.listeners.push_back(std::make_shared<Alarms>(log_pace));
+  db.listeners.push_back(BackgroundPace::Listener(background));
   return db;
 }
 

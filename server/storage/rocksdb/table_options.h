@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "storage/rocksdb/background_pace.h"
 #include "storage/rocksdb/database.h"
 
 namespace hongyan::storage {
@@ -17,9 +18,10 @@ namespace hongyan::storage {
 constexpr int64_t kMaxLogBytes = 96 << 20;
 
 // How RocksDB is set up for us; why is said beside each setting in table_options.cc. What it says
-// goes to our log at `pace`.
+// goes to our log at `log_pace`.
 rocksdb::DBOptions MakeDbOptions(const DatabaseOptions& options, IfMissing if_missing,
-                                 Recovery recovery, const std::shared_ptr<base::LogPace>& pace);
+                                 Recovery recovery, const std::shared_ptr<base::LogPace>& log_pace,
+                                 const std::shared_ptr<BackgroundPace>& background);
 
 // One descriptor per table of this kind of store, in the order of TablesOf.
 std::vector<rocksdb::ColumnFamilyDescriptor> MakeTables(

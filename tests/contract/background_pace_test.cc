@@ -1,0 +1,55 @@
+#include "storage/rocksdb/background_pace.h"
+
+#include <string>
+
+#include "tests/doctest_last.h"
+
+namespace hongyan::testing {
+
+TEST_CASE("nothing rests while a database opens or closes") {
+  storage::BackgroundPace pace;
+  pace.Sealed("entries", 1);
+  CHECK(pace.FlushRests() == 0);
+  CHECK(pace.CompactionRests() == 0);
+  pace.MayRest(true);
+  CHECK(pace.FlushRests() > 0);
+  CHECK(pace.CompactionRests() > 0);
+  pace.MayRest(false);
+  CHECK(pace.FlushRests() == 0);
+}
+
+TEST_CASE("the more memtables of one table wait, the less a flush rests, at last not at all") {
+  storage::BackgroundPace pace;
+  pace.MayRest(true);
+  pace.Sealed("entries", 1);
+  const int unhurried = pace.FlushRests();
+  for (uint64_t i = 1; i <= 5; ++i) pace.Sealed("bodies" + std::to_string(i), i);
+  CHECK(pace.FlushRests() == unhurried);  // one of each: each has room for seven more
+  int before = unhurried;
+  for (uint64_t first : {20, 30, 40}) {
+    pace.Sealed("entries", first);
+    CHECK(pace.FlushRests() < before);
+    before = pace.FlushRests();
+  }
+  CHECK(before == 0);
+  CHECK(pace.CompactionRests() == 0);
+  pace.Flushed("entries", 35);  // those that begin at 1, 20 and 30
+  CHECK(pace.FlushRests() == unhurried);
+}
+
+TEST_CASE("compactions rest until too many files wait for one") {
+  storage::BackgroundPace pace;
+  pace.MayRest(true);
+  for (uint64_t i = 1; i <= 11; ++i) {
+    pace.Sealed("entries", i * 10);
+    pace.Flushed("entries", i * 10 + 9);
+    CHECK(pace.CompactionRests() > 0);
+  }
+  pace.Flushed("entries", 200);
+  CHECK(pace.CompactionRests() == 0);
+  CHECK(pace.FlushRests() > 0);  // a flush adds to them
+  pace.Compacted("entries", 4);
+  CHECK(pace.CompactionRests() > 0);
+}
+
+}  // namespace hongyan::testing
