@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -197,8 +198,12 @@ void Service::ReturnParked(ErrandPtr errand, const v1::ReturnParked& request) {
   if (request.packet_id() == 0 && request.user().empty()) {
     return SubmitDone(std::move(errand), *target, std::move(back));
   }
+  std::optional<model::RequestId> send;
+  if (!request.request_id().empty() && !send.emplace().Assign(request.request_id())) {
+    return errand->Refuse({base::Code::kInvalidArgument, "request_id is 16 bytes"});
+  }
   net::Loop* const loop = &desk_.loop();
-  const auto find = [this, back, packet = PacketId(request.packet_id()),
+  const auto find = [this, back, send, packet = PacketId(request.packet_id()),
                      name = request.user()]() -> base::Result<model::Item> {
     auto user = services().directory.Find(std::string_view(name));
     if (!user) return std::move(user).error();
@@ -211,7 +216,7 @@ void Service::ReturnParked(ErrandPtr errand, const v1::ReturnParked& request) {
     if (auto other = OtherParked(packet, (*user)->id); !other) return other.error();
     const bool there = !row->empty() && row->front().number == back.number &&
                        row->front().channel == storage::ChannelId{back.source, back.target};
-    return Missing(packet, (*user)->id, there ? row->front().fen : 0);
+    return Missing(packet, (*user)->id, there ? row->front().fen : 0, send);
   };
   const bool taken = services().readers.Submit([this, loop, errand, back, find] {
     loop->Post([this, errand, back, item = find()]() mutable {

@@ -209,8 +209,17 @@ void Service::MendPacket(ErrandPtr errand, const v1::MendPacket& request) {
                                request.give_back() ? How::kReturn : How::kRetry});
 }
 
-base::Result<model::Item> Service::Missing(PacketId packet, model::UserId user, int64_t fen) const {
+base::Result<model::Item> Service::Missing(PacketId packet, model::UserId user, int64_t fen,
+                                           const std::optional<model::RequestId>& request) const {
   const money::Reader& reader = services().money.reader;
+  if (request) {
+    auto send = reader.FindSend(user, *request);
+    if (!send) return std::move(send).error();
+    if (send->packet != packet) {
+      return base::Error(base::Code::kFailedPrecondition,
+                         "this request of the user made another packet: look at the id again");
+    }
+  }
   // What the wallet has of this packet already.
   bool sent = false, received = false, came_back = false;
   model::PacketKind kind = model::PacketKind::kNone;
@@ -234,8 +243,14 @@ base::Result<model::Item> Service::Missing(PacketId packet, model::UserId user, 
       !found && found.error().reason == static_cast<uint16_t>(model::Reason::kNoSuchPacket);
   if (!found && !none) return std::move(found).error();
   if (none && sent && !came_back) {
-    return model::Item(
-        model::RefundItem{packet, user, {}, {}, kind, fen, model::ReturnReason::kRule, false});
+    return model::Item(model::RefundItem{packet,
+                                         user,
+                                         request.value_or(model::RequestId()),
+                                         {},
+                                         kind,
+                                         fen,
+                                         model::ReturnReason::kRule,
+                                         false});
   }
   if (found) {
     const model::PacketTerms& terms = found->header.terms;

@@ -77,8 +77,9 @@ class Service {
   void RetryParked(ErrandPtr errand, const v1::RetryParked& request);
   void ReturnParked(ErrandPtr errand, const v1::ReturnParked& request);
   // What carried so much of this packet to this user, or back to them, and has not come: by what is
-  // stored of both. Pool.
-  base::Result<model::Item> Missing(model::PacketId packet, model::UserId user, int64_t fen) const;
+  // stored of both. `request`: of the send, where it is known. Pool.
+  base::Result<model::Item> Missing(model::PacketId packet, model::UserId user, int64_t fen,
+                                    const std::optional<model::RequestId>& request) const;
   base::Result<void> OtherParked(model::PacketId packet, model::UserId user) const;
   void AcceptChannel(ErrandPtr errand, const v1::AcceptChannel& request);
 

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "packet_person.h"
 #include "storage/rocksdb/database.h"
@@ -50,6 +51,31 @@ void ChangeEachShard(const SpawnedServer& server, Change change) {
 void Stop(SpawnedServer& server) {
   server.Terminate();
   CHECK(server.Wait() == 0);
+}
+
+// The bytes of the parked item that carries so much are lost.
+void LoseParked(const SpawnedServer& server, int64_t fen) {
+  ChangeEachShard(server,
+                  [fen](storage::MoneyStore& store, storage::Batch& batch, model::ShardId shard) {
+                    auto rows = store.channels().ListParked(shard, {}, 10);
+                    REQUIRE(rows.ok());
+                    for (auto& row : *rows) {
+                      if (row.fen != fen) continue;
+                      row.item = "lost";
+                      store.channels().Park(batch, row);
+                    }
+                  });
+}
+
+json Parked(const SpawnedServer& server) {
+  return json::parse(server.AdminOk({"--json", "channel", "parked"}));
+}
+
+void AwaitParked(const SpawnedServer& server, size_t items) {
+  for (int tries = 0; tries < 1000 && Parked(server).size() < items; ++tries) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  REQUIRE(Parked(server).size() == items);
 }
 
 // Takes a fen from what a packet of a server that is not running has left, in no books.
@@ -149,28 +175,15 @@ TEST_CASE("parked money comes back: applied again, sent on, or given to whom som
   };
   set_wallets(true);
   server.Start();
-  const auto parked = [&] { return json::parse(server.AdminOk({"--json", "channel", "parked"})); };
   {
     Person bert(server, "bert");
     for (const int64_t packet : packets) CHECK(bert.Open(packet).ok);
-    for (int tries = 0; tries < 1000 && parked().size() < 3; ++tries) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
+    AwaitParked(server, 3);
     CHECK(bert.Balance() == 0);
   }
-  REQUIRE(parked().size() == 3);
   Stop(server);
   set_wallets(false);
-  // The bytes of the third are lost.
-  ChangeEachShard(server,
-                  [&](storage::MoneyStore& store, storage::Batch& batch, model::ShardId shard) {
-                    auto rows = store.channels().ListParked(shard, {}, 10);
-                    for (auto& row : *rows) {
-                      if (row.fen != 300) continue;
-                      row.item = "lost";
-                      store.channels().Park(batch, row);
-                    }
-                  });
+  LoseParked(server, 300);
   server.Start();
   Person anna(server, "anna");
   Person bert(server, "bert");
@@ -179,7 +192,7 @@ TEST_CASE("parked money comes back: applied again, sent on, or given to whom som
   CHECK(audit.out.find(std::to_string(packets[2])) != std::string::npos);  // what the lost one was
   CHECK(json::parse(server.AdminOk({"--json", "channel", "parked", "--limit", "2"})).size() == 2);
   std::map<std::string, std::vector<std::string>> place;
-  for (const auto& item : parked()) {
+  for (const auto& item : Parked(server)) {
     const std::string fen = item.at("fen");
     place[fen] = {std::to_string(item.at("source").get<int>()),
                   std::to_string(item.at("target").get<int>()), "--number", item.at("number")};
@@ -218,6 +231,70 @@ TEST_CASE("parked money comes back: applied again, sent on, or given to whom som
   CHECK(named(packets[2], "bert").exit_code == 0);
   bert.AwaitBalance(600);
   CHECK(server.AdminOk({"channel", "parked"}) == "nothing is parked\n");
+  AuditIsClean(server);
+}
+
+TEST_CASE("funds nobody can read go back, and where the request is named the send is RETURNED") {
+  SpawnedServer server;
+  v1::SendPacket lost;
+  v1::SendPacket other;
+  int64_t bert_id = 0;
+  {
+    Person anna(server, "anna", "10");
+    Person bert(server, "bert");
+    bert_id = bert.id();
+    other = Packet(v1::PACKET_TRANSFER, Direct(anna.id(), bert_id), 100);
+    anna.SendAnnounced(other);
+    AuditIsClean(server);
+  }
+  // No packet can be made: the sum of them would pass what an integer holds.
+  std::map<model::ShardId, int64_t> was;
+  const auto set_escrow = [&](bool full) {
+    Stop(server);
+    ChangeEachShard(server,
+                    [&](storage::MoneyStore& store, storage::Batch& batch, model::ShardId shard) {
+                      auto books = store.ledger().ReadBooks(shard);
+                      REQUIRE(books.ok());
+                      if (full) was[shard] = books->escrow_fen;
+                      books->escrow_fen = full ? INT64_MAX : was[shard];
+                      store.ledger().PutBooks(batch, shard, *books);
+                    });
+    if (!full) LoseParked(server, 300);
+    server.Start();
+  };
+  set_escrow(true);
+  int64_t packet = 0;
+  {
+    Person anna(server, "anna");
+    lost = Packet(v1::PACKET_TRANSFER, Direct(anna.id(), bert_id), 300);
+    packet = Sent(anna.Send(lost));
+    AwaitParked(server, 1);
+  }
+  set_escrow(false);
+  Person anna(server, "anna");
+  const auto state = [&] {
+    v1::GetSend ask;
+    ask.set_request_id(lost.request_id());
+    const auto answer = anna.client.Ask<v1::GetSendReply>(v1::GET_SEND, ask);
+    REQUIRE_MESSAGE(answer.ok, answer.error.text());
+    return answer.reply.state();
+  };
+  CHECK(state() == v1::SEND_SENDING);
+  const json item = Parked(server).at(0);
+  const auto back = [&](const std::string& request) {
+    return server.Admin({"channel", "return", std::to_string(item.at("source").get<int>()),
+                         std::to_string(item.at("target").get<int>()), "--number",
+                         item.at("number"), "--packet", std::to_string(packet), "--user", "anna",
+                         "--request", request});
+  };
+  CHECK(back("12").err.find("32 hexadecimal digits") != std::string::npos);
+  CHECK(back(base::ToHex(other.request_id())).err.find("another packet") != std::string::npos);
+  CHECK(back(base::ToHex(NewRequestId())).exit_code == 1);
+  CHECK(state() == v1::SEND_SENDING);
+  CHECK(back(base::ToHex(lost.request_id())).exit_code == 0);
+  anna.AwaitBalance(900);
+  CHECK(state() == v1::SEND_RETURNED);
+  CHECK(Parked(server).empty());
   AuditIsClean(server);
 }
 

@@ -151,6 +151,7 @@ struct ChannelOptions {
   int64_t number = 0;
   int64_t packet = 0;
   std::string user;
+  std::string request;
 };
 
 void AddChannelCommands(CLI::App& app, Context& context) {
@@ -202,7 +203,15 @@ void AddChannelCommands(CLI::App& app, Context& context) {
           ->check(CLI::Validator(CheckId, "ID"));
   back->add_option("--user", options->user, "and the login name of whose it is")->needs(packet);
   packet->needs("--user");
+  back->add_option("--request", options->request,
+                   "and for funds, if known: the request id of the send, 32 hexadecimal digits; "
+                   "without it the sender gets the money, but GetSend goes on saying SENDING")
+      ->needs(packet);
   back->callback([&context, options] {
+    const auto send = ParseHex16(options->request);
+    if (!options->request.empty() && !send) {
+      return context.Fail("a request id is 32 hexadecimal digits");
+    }
     v1::AdminRequest request;
     v1::ReturnParked& wanted = *request.mutable_return_parked();
     wanted.set_source(options->source);
@@ -210,6 +219,7 @@ void AddChannelCommands(CLI::App& app, Context& context) {
     wanted.set_number(options->number);
     wanted.set_packet_id(options->packet);
     wanted.set_user(options->user);
+    if (send) wanted.set_request_id(*send);
     context.Ask(request, [](const v1::AdminReply&) {
       std::cout << "its money is on the way; the item is no longer parked\n";
     });

@@ -93,6 +93,17 @@ base::Result<std::vector<Line>> ReadLines(const std::string& path) {
   return lines;
 }
 
+std::optional<std::string> ParseHex16(const std::string& hex) {
+  if (hex.size() != 32 || hex.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos) {
+    return std::nullopt;
+  }
+  std::string bytes;
+  for (size_t i = 0; i < hex.size(); i += 2) {
+    bytes.push_back(static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16)));
+  }
+  return bytes;
+}
+
 std::optional<int64_t> ParseYuan(const std::string& text) {
   const size_t point = text.find('.');
   const std::string yuan = text.substr(0, point);

@@ -30,6 +30,9 @@ struct Line {
 // and nothing of it is used.
 base::Result<std::vector<Line>> ReadLines(const std::string& path);
 
+// Sixteen bytes of 32 hexadecimal digits; none: not of this form.
+std::optional<std::string> ParseHex16(const std::string& hex);
+
 // "12", "12.3" and "12.34" yuan as fen; none: not an amount above 0 in this form.
 std::optional<int64_t> ParseYuan(const std::string& text);
 // 1234 fen as "12.34".

@@ -15,18 +15,7 @@ using nlohmann::json;
 
 constexpr size_t kTokensPerRequest = 1000;
 
-base::Result<std::string> FromHex(const std::string& hex) {
-  std::string bytes;
-  const bool digits =
-      hex.size() == 32 && hex.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
-  if (!digits) {
-    return base::Error(base::Code::kInvalidArgument, "a device id is 32 hexadecimal digits");
-  }
-  for (size_t i = 0; i < hex.size(); i += 2) {
-    bytes.push_back(static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16)));
-  }
-  return bytes;
-}
+constexpr const char* kNoDevice = "a device id is 32 hexadecimal digits";
 
 struct IssueOptions {
   std::vector<std::string> names;
@@ -59,8 +48,8 @@ void Issue(Context& context, IssueOptions options) {
   if (options.names.empty()) return context.Fail("name somebody, or give --file");
   std::string device;
   if (!options.device.empty()) {
-    auto bytes = FromHex(options.device);
-    if (!bytes) return context.Fail(bytes.error().text);
+    const auto bytes = ParseHex16(options.device);
+    if (!bytes) return context.Fail(kNoDevice);
     device = *bytes;
   }
   auto client = Client::Connect(context.socket_path());
@@ -89,8 +78,8 @@ void Revoke(Context& context, const std::string& name, const std::string& device
   v1::AdminRequest request;
   request.mutable_revoke_tokens()->set_name(name);
   if (!device.empty()) {
-    auto bytes = FromHex(device);
-    if (!bytes) return context.Fail(bytes.error().text);
+    const auto bytes = ParseHex16(device);
+    if (!bytes) return context.Fail(kNoDevice);
     request.mutable_revoke_tokens()->set_device_id(*bytes);
   }
   context.Ask(request, [&](const v1::AdminReply&) {
