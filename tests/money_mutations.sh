@@ -174,7 +174,10 @@ mutate day-without-quarantine $money/days.cc 'if (packet.status.quarantined) ret
 mutate day-adds-up $money/days.cc 'return NotDrained(shard, day, name + " does not add up: " + flaw->text);' ''
 mutate day-acknowledged $money/days.cc 'if (auto complete = CheckAcknowledged(day); !complete) return complete.error();' ''
 mutate day-acknowledged-to-the-last $money/days.cc '**oldest > number' '**oldest >= number'
-mutate day-archived-once $money/days.cc 'if (found->has_value()) return Refusal(model::Reason::kDayDrained);' ''
+mutate day-archived-once $money/days.cc 'if (again && (*found)->hash != day.hash) return Refusal(model::Reason::kDayDrained);' ''
+mutate day-archived-with-its-file $money/days.cc \
+  'if (auto good = store.days().Verify(shard, **found); !good) return good.error();' ''
+mutate day-half-restored-goes-again $money/days.cc 'return **std::move(found);' 'return ArchivedDay();'
 mutate day-restored-whole $money/days.cc \
   'if (auto good = store.days().Verify(shard, archived); !good) return good;' ''
 

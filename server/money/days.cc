@@ -134,17 +134,28 @@ model::Reply AskPatiently(const Ask& ask, ShardId shard, const model::CommandBod
   }
 }
 
-base::Result<void> ArchiveShard(storage::MoneyStore& store, ShardId shard, int32_t day,
-                                const Ask& ask) {
+// What the shard is to archive; no file: it has no packets of the day.
+base::Result<ArchivedDay> Prepare(storage::MoneyStore& store, ShardId shard, int32_t day,
+                                  const Ask& ask) {
   auto found = store.days().FindDay(shard, day);
   if (!found) return std::move(found).error();
-  if (found->has_value()) return {};
+  if (found->has_value()) {
+    // A restore that was cut short has left rows beside the file. They go once more, if the file is
+    // what they are copies of.
+    if (auto good = store.days().Verify(shard, **found); !good) return good.error();
+    return **std::move(found);
+  }
   ArchivedDay asked;
   asked.day = day;
   if (auto over = AskPatiently(ask, shard, model::ArchiveDay{asked}); !over) return over.error();
-  auto archived = Export(store, shard, day);
+  return Export(store, shard, day);
+}
+
+base::Result<void> ArchiveShard(storage::MoneyStore& store, ShardId shard, int32_t day,
+                                const Ask& ask) {
+  auto archived = Prepare(store, shard, day, ask);
   if (!archived) return std::move(archived).error();
-  if (archived->totals.packets == 0) return {};
+  if (archived->file.empty()) return {};
   if (auto done = AskPatiently(ask, shard, model::ArchiveDay{*archived}); !done) {
     return done.error();
   }
@@ -256,10 +267,11 @@ model::Reply Days::ArchiveOne(shard::UnitOfWork& work, const ArchivedDay& day) {
   if (day.file.empty()) return model::ReplyBody(model::Done{});
   auto found = store_.days().FindDay(shard_, day.day);
   if (!found) return std::move(found).error();
-  if (found->has_value()) return Refusal(model::Reason::kDayDrained);
+  const bool again = found->has_value();
+  if (again && (*found)->hash != day.hash) return Refusal(model::Reason::kDayDrained);
   if (auto complete = CheckAcknowledged(day); !complete) return complete.error();
-  ArchivedDay archived = day;
-  archived.archived_ms = work.time_ms();
+  ArchivedDay archived = again ? **std::move(found) : day;
+  if (!again) archived.archived_ms = work.time_ms();
   store_.days().Archive(work.batch(), shard_, archived);
   LOG_INFO("day_archived shard={} day={} packets={} claims={} file={}", shard_, day.day,
            day.totals.packets, day.totals.claims, day.file);

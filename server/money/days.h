@@ -43,7 +43,8 @@ base::Result<std::vector<DayState>> LookAtDay(storage::MoneyStore& store, int32_
 // Days of which there are packets.
 base::Result<std::vector<int32_t>> ListDays(storage::MoneyStore& store);
 // FAILED_PRECONDITION where the day is not drained, with what is missing. NOT_FOUND where no shard
-// has packets of it.
+// has packets of it. A day that is archived already is so afterwards, also where a restore of it
+// was cut short.
 base::Result<std::vector<DayState>> ArchiveDay(storage::MoneyStore& store, int32_t day,
                                                const Ask& ask);
 // The files stay where they are. NOT_FOUND where no shard has archived the day.

@@ -45,7 +45,7 @@ class DayStore {
   virtual base::Result<void> Verify(model::ShardId shard, const model::ArchivedDay& day) const = 0;
 
   // Stages: the day's packets and claims go, `day` says where they are. REQUIRES a finished file
-  // that holds all of them.
+  // that holds all of them. The same again takes away what a restore put back that was cut short.
   virtual void Archive(Batch& batch, model::ShardId shard, const model::ArchivedDay& day) = 0;
 
   struct Restored {

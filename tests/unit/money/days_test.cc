@@ -11,6 +11,7 @@
 namespace hongyan::testing {
 namespace {
 
+using Day = storage::MemoryMoneyState::DayFile;
 using How = model::MendPacket::How;
 using model::PacketState;
 using model::Reason;
@@ -106,6 +107,54 @@ TEST_CASE(
   CHECK(Proven(house));
   CHECK(House::Opened(house.Open(packets[5], "bert")).already);
   CHECK(money::RestoreDay(house.store(), day, AskOf(house)).error().code == base::Code::kNotFound);
+}
+
+TEST_CASE("a day that is archived again after half a restore leaves no row of it in the store") {
+  House house;
+  std::vector<model::PacketId> packets;
+  for (int i = 0; i < 8; ++i) {
+    packets.push_back(house.Lucky("anna", 1'000, 3));
+    CHECK(house.Open(packets.back(), "bert").ok());
+  }
+  const int32_t day = DayOfPacket(packets.front());
+  house.Pass(2 * kDayMs);
+  REQUIRE(Archive(house, day).ok());
+  const auto files = house.state->files;
+  // As many packets of each shard as the records allow come back, then the process ends.
+  for (const size_t records : {1, 4, 7}) {
+    CAPTURE(records);
+    for (int i = 0; i < 2; ++i) {
+      const auto shard = static_cast<model::ShardId>(model::kFirstMoneyShard + i);
+      auto batch = house.store().NewBatch();
+      REQUIRE_FALSE(house.store().days().Restore(*batch, shard, day, {}, records)->done);
+      REQUIRE(house.store().Commit(std::move(batch)) == storage::CommitOutcome::kCommitted);
+    }
+    house.Restart();
+    REQUIRE_FALSE(house.state->headers.empty());
+    CHECK(Proven(house));
+    // A commit that is lost takes nothing away; neither does a file that is not the day's.
+    house.faults.commit = [] { return storage::CommitFate::kUnknownLost; };
+    CHECK_FALSE(Archive(house, day).ok());
+    house.faults.commit = nullptr;
+    house.Restart();
+    for (auto& [key, file] : house.state->files) file = std::make_shared<Day>();
+    CHECK_FALSE(Archive(house, day).ok());
+    house.state->files = files;
+    CHECK_FALSE(house.state->headers.empty());
+
+    const auto states = Archive(house, day);
+    REQUIRE_MESSAGE(states.ok(), states.error().text);
+    CHECK(house.state->headers.empty());
+    CHECK(house.state->statuses.empty());
+    CHECK(house.state->claims.empty());
+    CHECK(house.state->ordinals.empty());
+    for (const auto& state : *states) CHECK(state.archived.has_value());
+    CHECK(house.Audit().packets == 8);
+    CHECK(Proven(house));
+  }
+  CHECK(money::RestoreDay(house.store(), day, AskOf(house)).ok());
+  CHECK(house.state->headers.size() == 8);
+  CHECK(Proven(house));
 }
 
 TEST_CASE("a day is archived only once it is drained, and whatever is missing is said") {
