@@ -158,6 +158,7 @@ mutate status-dropped $money/live_packets.cc 'packet.status = packet.committed;'
 mutate claims-with-the-packet $money/live_packets.cc 'live->claims.emplace(claim.user, claim)' '(void)claim'
 mutate claims-counted $money/packets.cc 'if (static_cast<int64_t>(packet.claims.size()) == taken)' 'if (true)'
 mutate board-has-all-claims $money/board.cc 'if (posted.claims->size() > shown.claims.size())' 'if (false)'
+mutate board-by-no-clock $money/board.cc 'user, eligible, kNoClock' 'user, eligible, time_ms'
 mutate board-in-flight $money/board.cc 'if (in_flight >= shown.status.left + kSlack)' 'if (false)'
 mutate announced-when-let-go $money/closing.cc 'Announce(work, *packet.header);' ''
 mutate unreadable-tried-again $money/closing.cc \

@@ -177,12 +177,11 @@ void AnswerOpened(Session& session, const Asked& asked, const model::Opened& ope
   session.Answer(asked.command, asked.request_id, reply);
 }
 
-// An open is refused here only for what is final. What time or membership say may be true of this
-// try and not of an earlier one, which stands in the queue or its batch: then that one's share is
-// the answer, and only the shard can know.
+// An open is refused here only for what is final. What membership says may be true of this try and
+// not of an earlier one, which stands in the queue or its batch: then that one's share is the
+// answer, and only the shard can know.
 bool ShardMustSay(const base::Error& error) {
-  const auto reason = static_cast<Reason>(error.reason);
-  return reason == Reason::kNotEligible || reason == Reason::kPacketExpired;
+  return static_cast<Reason>(error.reason) == Reason::kNotEligible;
 }
 
 // Tells of a packet the board has judged: for a grab the end, for an open there may be more to do.
@@ -205,9 +204,8 @@ void TakeFromStore(Session& session, const Asked& asked, PacketId packet, Wish w
         // The shard judges an open by what it knows, which may be newer.
         if (wish == Wish::kOpen) return Open(it, asked, packet, seen->eligible);
         const model::Claim* const own = seen->detail.own ? &*seen->detail.own : nullptr;
-        const auto judged =
-            money::Judge(seen->detail.packet.header, seen->detail.packet.status, own, it.user(),
-                         &seen->eligible, it.desk().money_time_ms());
+        const auto judged = money::Judge(seen->detail.packet.header, seen->detail.packet.status,
+                                         own, it.user(), &seen->eligible, money::kNoClock);
         if (!judged) return it.Refuse(asked.command, asked.request_id, judged.error());
         AnswerGrab(it, asked, own == nullptr ? nullptr : &judged->opened);
       });
@@ -231,11 +229,6 @@ void TakeEligible(Session& session, const Asked& asked, PacketId packet, Wish wi
 
 void Take(Session& session, const Asked& asked, PacketId packet, Wish wish) {
   auto look = Look(session, packet, nullptr);
-  // Its life is over by our clock. The shard's decides, and may be a moment behind: it must know
-  // who asks, or it would call a member a stranger.
-  if (!look && wish == Wish::kOpen && ShardMustSay(look.error())) {
-    return TakeFromStore(session, asked, packet, wish);
-  }
   if (!look) return session.Refuse(asked.command, asked.request_id, look.error());
   switch (look->kind) {
     case Grab::Kind::kAlready:

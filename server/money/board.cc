@@ -37,7 +37,7 @@ base::Result<Board::Grab> Board::Look(model::PacketId packet, model::UserId user
   const Shown& shown = found->second;
   const auto own = shown.claims.find(user);
   auto judged = Judge(*shown.header, shown.status,
-                      own == shown.claims.end() ? nullptr : &own->second, user, eligible, time_ms);
+                      own == shown.claims.end() ? nullptr : &own->second, user, eligible, kNoClock);
   if (!judged) return std::move(judged).error();
   switch (judged->kind) {
     case Judged::Kind::kAlready:

@@ -52,7 +52,8 @@ class Board {
   // The grab: the order of checks of Judge, then BUSY (after 20 to 200 ms, drawn by user and
   // packet) where `in_flight` opens of this packet in the shard's queue and batch are enough for
   // what is left. An Error is the refusal for the client; "gone" only for a committed terminal
-  // state. `eligible` null = not asked yet.
+  // state, expired among them: until the shard has closed it, there may be something. `eligible`
+  // null = not asked yet; `time_ms` only spreads the hints.
   base::Result<Grab> Look(model::PacketId packet, model::UserId user,
                           const model::Eligible* eligible, int64_t time_ms,
                           int64_t in_flight) const;

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstdint>
+#include <limits>
+
 #include "base/result.h"
 #include "model/command.h"
 #include "model/money.h"
@@ -21,6 +24,9 @@ struct Judged {
   Kind kind = Kind::kTake;
   model::Opened opened;
 };
+
+// For a grab: no clock but the shard's, in its commit, ends a packet's life.
+constexpr int64_t kNoClock = std::numeric_limits<int64_t>::min();
 
 // `own` is the user's claim or null; `eligible` null = not asked yet.
 base::Result<Judged> Judge(const model::PacketHeader& header, const model::PacketStatus& status,

@@ -267,9 +267,9 @@ base::Result<money::Board::Grab> FrontDoor::Grab(model::PacketId packet, model::
   const auto shard = server_.routes.ShardOf(packet);
   if (!shard) return money::Board::Grab{};
   const shard::Executor& executor = server_.executor_of(*shard);
-  const int64_t now_ms = executor.time_ms();
-  auto grab = server_.board.Look(packet, user, eligible, now_ms, executor.opens_in_flight(packet));
-  ground_.money.Grabbed(packet, user, grab, now_ms);
+  auto grab = server_.board.Look(packet, user, eligible, executor.time_ms(),
+                                 executor.opens_in_flight(packet));
+  ground_.money.Grabbed(packet, user, grab);
   return grab;
 }
 

@@ -179,7 +179,7 @@ void MoneyWitness::AnsweredReturn(const model::ReturnPacket& back, const model::
 }
 
 void MoneyWitness::Grabbed(PacketId packet, UserId user,
-                           const base::Result<money::Board::Grab>& grab, int64_t time_ms) const {
+                           const base::Result<money::Board::Grab>& grab) const {
   using Kind = money::Board::Grab::Kind;
   if (retired_) return;
   const model::Claim* claim = Claim(packet, user);
@@ -187,7 +187,7 @@ void MoneyWitness::Grabbed(PacketId packet, UserId user,
     INVARIANT(claim == nullptr || static_cast<Reason>(grab.error().reason) == Reason::kBusy,
               "a grab of user {} was refused ({}) although that user has opened packet {}",
               user.value, grab.error().text, packet.value);
-    CheckGone(packet, grab.error(), time_ms, "a board");
+    CheckGone(packet, grab.error(), money::kNoClock, "a board");
   } else if (grab->kind == Kind::kAlready) {
     INVARIANT(claim != nullptr && claim->amount_fen == grab->opened.amount_fen,
               "a board shows user {} {} fen of packet {} that are not on disk", user.value,

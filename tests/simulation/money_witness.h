@@ -38,9 +38,9 @@ class MoneyWitness {
 
   // -- answered: called at the moment a reply leaves the shard; others are not money's
   void Answered(const model::CommandBody& command, const model::Reply& reply);
-  // What a board said to a grab at `time_ms`.
+  // What a board said to a grab.
   void Grabbed(model::PacketId packet, model::UserId user,
-               const base::Result<money::Board::Grab>& grab, int64_t time_ms) const;
+               const base::Result<money::Board::Grab>& grab) const;
 
   // Takes in what is new on the disk and checks it: every commit leaves it whole.
   void Look();
