@@ -252,12 +252,27 @@ bool BatchRun::Park(Arrivals& arrivals, storage::ChannelId channel,
                              item.item ? EncodeItem(*item.item) : item.broken,
                              arrivals.mark().position,
                              fen};
-  store_.channels().Park(*batch_, parked);
-  parked_[{channel, item.number}] = std::move(parked);
-  driven_.shards.at(channel.target).touched = true;
-  ++parked_change;
+  PutParked(std::move(parked));
   arrivals.Advance(item);
   return true;
+}
+
+// Under its item's number, or the next one under which nothing is parked: a source that lost its
+// tail gives numbers again.
+void BatchRun::PutParked(storage::ParkedItem row) {
+  while (IsParked(row.channel, row.number)) ++row.number;
+  store_.channels().Park(*batch_, row);
+  driven_.shards.at(row.channel.target).touched = true;
+  ++parked_change;
+  parked_[{row.channel, row.number}] = std::move(row);
+}
+
+bool BatchRun::IsParked(storage::ChannelId channel, int64_t number) const {
+  const auto changed = parked_.find({channel, number});
+  if (changed != parked_.end()) return changed->second.has_value();
+  const auto rows = store_.channels().ListParked(channel.target, {channel.source, number - 1}, 1);
+  return rows && !rows->empty() && rows->front().channel == channel &&
+         rows->front().number == number;
 }
 
 base::Result<void> BatchRun::VisitParked(
@@ -417,6 +432,12 @@ model::Reply BatchRun::AcceptChannel(const model::AcceptChannel& accept) {
     Logic& logic = *driven_.shards.at(accept.target).logic;
     if (auto booked = logic.Suspend(WorkOf(accept.target), fen); !booked) return booked.error();
     MarkTouched(accept.target, before);
+    // Suspense holds what is parked: a row without an item, until somebody says whose money it is.
+    const char* const why =
+        fen > 0
+            ? "given up when its channel was accepted: counted by the source, brought by no item"
+            : "taken twice: its channel was accepted, and the source does not know of it";
+    PutParked({channel, std::max<int64_t>(1, mark->applied), {}, time_ms_, why, {}, 0, fen});
   }
   arrivals->second.Accept(*mark);
   LOG_WARN("channel_accepted source={} target={} applied={} to_suspense_fen={}", accept.source,

@@ -60,12 +60,12 @@ struct OutboxRow {
 // An item that could not be applied, kept whole.
 struct ParkedItem {
   ChannelId channel;
-  int64_t number = 0;
+  int64_t number = 0;  // the item's, or the next that was free
   // Items parked for the same reason and thing are applied in order of `conversation`, then number.
   model::ConversationId conversation;  // {0,0}: parked by itself, not waiting for a slice
   int64_t parked_ms = 0;
   std::string why;       // for people
-  std::string item;      // encoded
+  std::string item;      // encoded; none: money on which the ends of an accepted channel disagreed
   int64_t position = 0;  // how far it was applied in slices: no further piece of it twice
   int64_t fen = 0;       // the money it carries, booked to suspense meanwhile
 };

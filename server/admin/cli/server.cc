@@ -226,7 +226,8 @@ void AddChannelCommands(CLI::App& app, Context& context) {
   });
 
   auto* const accept = channel->add_subcommand(
-      "accept", "let a stopped channel go on; what the source no longer keeps is given up");
+      "accept",
+      "let a stopped channel go on; what the source no longer keeps is given up, its money parked");
   add_ends(accept);
   accept->callback([&context, options] {
     v1::AdminRequest request;

@@ -399,6 +399,75 @@ TEST_CASE("an outbox whose money does not add up stops its channel, and acceptin
   CHECK(two.Books(kSecond).wallets_fen == 10);
   CHECK(two.Books(kSecond).suspense_fen == -4);
   CHECK(two.Books(kSecond).transit_in_fen == 6);  // what the source counts
+  REQUIRE(two.money->parked.size() == 1);         // suspense holds nothing else
+  CHECK(two.money->parked.begin()->second.fen == -4);
+}
+
+TEST_CASE("what is given up when a channel is accepted stays parked, and goes to whom it belongs") {
+  TwoStores two;
+  two.Run();
+  two.script.books_broken = two.script.credit_fails = true;
+  two.Open(kFirst, 1, 3);
+  two.Run();
+  two.script.books_broken = two.script.credit_fails = false;
+  REQUIRE(two.money->marks[kAcross].applied == 0);
+  two.money->outbox.erase({kAcross, 1});  // its source does not have it any more
+  two.Restart();
+  for (int i = 0; i < 3; ++i) two.Later();
+  const auto accept = two.Submit(kSecond, model::AcceptChannel{kFirst, kSecond});
+  two.Run();
+  REQUIRE(two.ReplyTo(accept) != nullptr);
+  REQUIRE_MESSAGE(two.ReplyTo(accept)->ok(), two.ReplyTo(accept)->error().text);
+  CHECK(two.Books(kSecond).suspense_fen == 10);
+  REQUIRE(two.money->parked.size() == 1);
+  const storage::ParkedItem row = two.money->parked.begin()->second;
+  CHECK(row.fen == 10);
+  CHECK(row.number == 1);
+
+  const auto retry = two.Submit(kSecond, model::RetryParked{kFirst, kSecond, row.number});
+  model::CreditItem credit;
+  credit.packet = PacketId(1);
+  credit.user = UserId(3);
+  credit.amount_fen = 10;
+  credit.kind = model::PacketKind::kLucky;
+  credit.sender = UserId(1);
+  const auto back =
+      two.Submit(kSecond, model::ReturnParked{kFirst, kSecond, row.number,
+                                              std::make_shared<const model::Item>(credit)});
+  two.Run();
+  REQUIRE(two.ReplyTo(retry)->ok());
+  CHECK(std::get<model::ParkedRetried>(**two.ReplyTo(retry)).applied == 0);
+  REQUIRE_MESSAGE(two.ReplyTo(back)->ok(), two.ReplyTo(back)->error().text);
+  two.Later();
+  CHECK(two.money->parked.empty());
+  CHECK(two.Books(kSecond).suspense_fen == 0);
+  CHECK(two.Books(kSecond).wallets_fen == 10);
+}
+
+TEST_CASE("an item whose number was given before is parked beside the one that had it") {
+  TwoStores two;
+  two.Run();
+  two.script.credit_fails = true;
+  two.Open(kFirst, 1, 3);
+  two.Run();
+  for (int i = 0; i < 3; ++i) two.Later();
+  REQUIRE(two.money->parked.contains({kAcross, 1}));
+  // The source lost its tail: it does not know of the item that is parked.
+  two.money->heads.at(kFirst).emitted.clear();
+  two.money->outbox.clear();
+  two.Restart();
+  for (int i = 0; i < 3; ++i) two.Later();
+  const auto accept = two.Submit(kSecond, model::AcceptChannel{kFirst, kSecond});
+  two.Run();
+  REQUIRE(two.ReplyTo(accept) != nullptr);
+  REQUIRE_MESSAGE(two.ReplyTo(accept)->ok(), two.ReplyTo(accept)->error().text);
+  two.Open(kFirst, 2, 5);
+  for (int i = 0; i < 3; ++i) two.Later();
+  int64_t fen = 0;
+  for (const auto& [place, row] : two.money->parked) fen += row.fen;
+  CHECK(two.money->parked.size() == 3);  // the old one, less what its source gave, the new one
+  CHECK(fen == 10 - 10 + 10);
+  CHECK(two.Books(kSecond).suspense_fen == fen);
 }
 
 TEST_CASE("an item with money that cannot be applied waits in suspense, and comes out of it") {
