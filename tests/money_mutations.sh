@@ -173,6 +173,7 @@ mutate day-over $money/days.cc 'if (DayOf(work.time_ms()) < day.day + 2) {' 'if 
 mutate day-closed $money/days.cc 'if (!model::Closed(packet.status.state)) return' 'if (false) return'
 mutate day-without-quarantine $money/days.cc 'if (packet.status.quarantined) return' 'if (false) return'
 mutate day-adds-up $money/days.cc 'return NotDrained(shard, day, name + " does not add up: " + flaw->text);' ''
+mutate day-ends-with-the-server $money/days.cc 'if (!ended || !ended()) return {};' 'return {};'
 mutate day-acknowledged $money/days.cc 'if (auto complete = CheckAcknowledged(day); !complete) return complete.error();' ''
 mutate day-acknowledged-to-the-last $money/days.cc '**oldest > number' '**oldest >= number'
 mutate day-archived-once $money/days.cc 'if (again && (*found)->hash != day.hash) return Refusal(model::Reason::kDayDrained);' ''
@@ -225,6 +226,8 @@ mutate day-archived-until-restored server/storage/rocksdb/rocksdb_days.cc \
   'staged.Delete(Table::kRest, DayKey(shard, day));'
 mutate day-file-by-its-hash server/storage/rocksdb/rocksdb_days.cc \
   'if (*hash == day.hash) return {};' 'return {};'
+mutate reclaim-can-be-stopped server/storage/rocksdb/database.cc 'options.canceled = &stop_compacting_;' ''
+mutate close-stops-reclaiming server/storage/rocksdb/database.cc 'StopCompacting(); const bool had_failed' 'const bool had_failed'
 mutate mark-after-sync server/storage/rocksdb/store_core.cc \
   'channels_.StageTrims(&writes);' \
   'channels_.StageTrims(&writes); if (!options_.unsafe_no_sync) keeper_->Durable(staged.heads());'

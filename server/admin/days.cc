@@ -44,14 +44,16 @@ money::Ask Service::AskShards() {
 }
 
 void Service::ArchiveDay(ErrandPtr errand, const v1::ArchiveDay& request) {
-  OnPool(auditor_, std::move(errand), [this, day = request.day()] {
-    return Answer(money::ArchiveDay(money_store_, day, AskShards()));
+  ReadLong(std::move(errand), [this, day = request.day()] {
+    return Answer(
+        money::ArchiveDay(money_store_, day, AskShards(), [this] { return ending_.load(); }));
   });
 }
 
 void Service::RestoreDay(ErrandPtr errand, const v1::RestoreDay& request) {
-  OnPool(auditor_, std::move(errand), [this, day = request.day()] {
-    return Answer(money::RestoreDay(money_store_, day, AskShards()));
+  ReadLong(std::move(errand), [this, day = request.day()] {
+    return Answer(
+        money::RestoreDay(money_store_, day, AskShards(), [this] { return ending_.load(); }));
   });
 }
 

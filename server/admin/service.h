@@ -33,8 +33,11 @@ class Service {
 
   ~Service() { End(); }
 
-  // The server goes down: audits and other long readings end at once, and say so. Any thread.
-  void End() { ending_ = true; }
+  // The server goes down: audits, days and other long readings end at once, and say so. Any thread.
+  void End() {
+    ending_ = true;
+    money_store_.days().StopReclaiming();
+  }
   // None of them has an answer under way any more.
   bool ended() const { return long_readings_ == 0; }
 

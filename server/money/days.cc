@@ -58,11 +58,18 @@ bool AddUp(const model::Packet& packet, const std::vector<model::Claim>& claims,
   return whole;
 }
 
+base::Result<void> GoOn(const Ended& ended) {
+  if (!ended || !ended()) return {};
+  return model::Refuse(Code::kUnavailable, model::Reason::kDraining,
+                       "the server is going down: do the same again later", 1000);
+}
+
 // Every packet of the day with its claims, by id, until `visit` gives an Error.
 template <class Visit>
 base::Result<void> VisitDay(const storage::PacketStore& packets, ShardId shard, int32_t day,
-                            Visit visit) {
+                            const Ended& ended, Visit visit) {
   for (model::PacketId after = storage::BeforeDay(day);;) {
+    if (auto more = GoOn(ended); !more) return more;
     auto page = packets.ListPackets(shard, after, kPage);
     if (!page) return std::move(page).error();
     for (const model::Packet& packet : *page) {
@@ -89,7 +96,8 @@ base::Result<void> CheckClosed(const storage::MoneyIdentity& identity, ShardId s
 }
 
 // The certificate and the file of one shard's day. No file where there is no packet.
-base::Result<ArchivedDay> Export(storage::MoneyStore& store, ShardId shard, int32_t day) {
+base::Result<ArchivedDay> Export(storage::MoneyStore& store, ShardId shard, int32_t day,
+                                 const Ended& ended) {
   auto snapshot = store.TakeSnapshot();
   if (!snapshot) return std::move(snapshot).error();
   ArchivedDay archived;
@@ -101,7 +109,7 @@ base::Result<ArchivedDay> Export(storage::MoneyStore& store, ShardId shard, int3
   }
   std::unique_ptr<storage::DayStore::File> file;
   auto written =
-      VisitDay((*snapshot)->packets(), shard, day,
+      VisitDay((*snapshot)->packets(), shard, day, ended,
                [&](const model::Packet& packet, const auto& claims) -> base::Result<void> {
                  auto closed = CheckClosed(store.money_identity(), shard, day, packet, claims);
                  if (!closed) return closed;
@@ -125,8 +133,10 @@ base::Result<ArchivedDay> Export(storage::MoneyStore& store, ShardId shard, int3
 }
 
 // Asks again as long as the shard is busy, above all with items that are not acknowledged yet.
-model::Reply AskPatiently(const Ask& ask, ShardId shard, const model::CommandBody& body) {
+model::Reply AskPatiently(const Ask& ask, const Ended& ended, ShardId shard,
+                          const model::CommandBody& body) {
   for (int tries = 1;; ++tries) {
+    if (auto more = GoOn(ended); !more) return more.error();
     model::Reply reply = ask(shard, body);
     const bool busy = !reply && reply.error().reason == static_cast<uint16_t>(model::Reason::kBusy);
     if (!busy || tries == kAcknowledgeTries) return reply;
@@ -136,7 +146,7 @@ model::Reply AskPatiently(const Ask& ask, ShardId shard, const model::CommandBod
 
 // What the shard is to archive; no file: it has no packets of the day.
 base::Result<ArchivedDay> Prepare(storage::MoneyStore& store, ShardId shard, int32_t day,
-                                  const Ask& ask) {
+                                  const Ask& ask, const Ended& ended) {
   auto found = store.days().FindDay(shard, day);
   if (!found) return std::move(found).error();
   if (found->has_value()) {
@@ -147,16 +157,17 @@ base::Result<ArchivedDay> Prepare(storage::MoneyStore& store, ShardId shard, int
   }
   ArchivedDay asked;
   asked.day = day;
-  if (auto over = AskPatiently(ask, shard, model::ArchiveDay{asked}); !over) return over.error();
-  return Export(store, shard, day);
+  if (auto over = AskPatiently(ask, ended, shard, model::ArchiveDay{asked}); !over)
+    return over.error();
+  return Export(store, shard, day, ended);
 }
 
 base::Result<void> ArchiveShard(storage::MoneyStore& store, ShardId shard, int32_t day,
-                                const Ask& ask) {
-  auto archived = Prepare(store, shard, day, ask);
+                                const Ask& ask, const Ended& ended) {
+  auto archived = Prepare(store, shard, day, ask, ended);
   if (!archived) return std::move(archived).error();
   if (archived->file.empty()) return {};
-  if (auto done = AskPatiently(ask, shard, model::ArchiveDay{*archived}); !done) {
+  if (auto done = AskPatiently(ask, ended, shard, model::ArchiveDay{*archived}); !done) {
     return done.error();
   }
   if (auto reclaimed = store.days().Reclaim(shard, day); !reclaimed) {
@@ -167,10 +178,10 @@ base::Result<void> ArchiveShard(storage::MoneyStore& store, ShardId shard, int32
 }
 
 base::Result<void> RestoreShard(storage::MoneyStore& store, ShardId shard,
-                                const ArchivedDay& archived, const Ask& ask) {
+                                const ArchivedDay& archived, const Ask& ask, const Ended& ended) {
   if (auto good = store.days().Verify(shard, archived); !good) return good;
   for (model::PacketId after;;) {
-    auto reply = AskPatiently(ask, shard, model::RestoreDay{archived.day, after});
+    auto reply = AskPatiently(ask, ended, shard, model::RestoreDay{archived.day, after});
     if (!reply) return reply.error();
     const auto& restored = std::get<model::DayRestored>(*reply);
     if (restored.done) return {};
@@ -182,7 +193,8 @@ base::Result<void> RestoreShard(storage::MoneyStore& store, ShardId shard,
 
 // -- for the administrator
 
-base::Result<std::vector<DayState>> LookAtDay(storage::MoneyStore& store, int32_t day) {
+base::Result<std::vector<DayState>> LookAtDay(storage::MoneyStore& store, int32_t day,
+                                              const Ended& ended) {
   if (auto good = CheckDay(day); !good) return good.error();
   auto snapshot = store.TakeSnapshot();
   if (!snapshot) return std::move(snapshot).error();
@@ -190,7 +202,7 @@ base::Result<std::vector<DayState>> LookAtDay(storage::MoneyStore& store, int32_
   for (const ShardId shard : ShardsOf(store)) {
     DayState state;
     state.shard = shard;
-    auto read = VisitDay((*snapshot)->packets(), shard, day,
+    auto read = VisitDay((*snapshot)->packets(), shard, day, ended,
                          [&state](const model::Packet& packet, const auto& claims) {
                            const bool whole = AddUp(packet, claims, &state.totals);
                            state.unclosed += model::Closed(packet.status.state) ? 0 : 1;
@@ -224,12 +236,12 @@ base::Result<std::vector<int32_t>> ListDays(storage::MoneyStore& store) {
 }
 
 base::Result<std::vector<DayState>> ArchiveDay(storage::MoneyStore& store, int32_t day,
-                                               const Ask& ask) {
+                                               const Ask& ask, const Ended& ended) {
   if (auto good = CheckDay(day); !good) return good.error();
   for (const ShardId shard : ShardsOf(store)) {
-    if (auto done = ArchiveShard(store, shard, day, ask); !done) return done.error();
+    if (auto done = ArchiveShard(store, shard, day, ask, ended); !done) return done.error();
   }
-  auto states = LookAtDay(store, day);
+  auto states = LookAtDay(store, day, ended);
   if (states && states->empty()) {
     return base::Error(Code::kNotFound, "there are no packets of day " + std::to_string(day));
   }
@@ -237,7 +249,7 @@ base::Result<std::vector<DayState>> ArchiveDay(storage::MoneyStore& store, int32
 }
 
 base::Result<std::vector<DayState>> RestoreDay(storage::MoneyStore& store, int32_t day,
-                                               const Ask& ask) {
+                                               const Ask& ask, const Ended& ended) {
   if (auto good = CheckDay(day); !good) return good.error();
   bool any = false;
   for (const ShardId shard : ShardsOf(store)) {
@@ -245,10 +257,10 @@ base::Result<std::vector<DayState>> RestoreDay(storage::MoneyStore& store, int32
     if (!archived) return std::move(archived).error();
     if (!archived->has_value()) continue;
     any = true;
-    if (auto done = RestoreShard(store, shard, **archived, ask); !done) return done.error();
+    if (auto done = RestoreShard(store, shard, **archived, ask, ended); !done) return done.error();
   }
   if (!any) return base::Error(Code::kNotFound, "day " + std::to_string(day) + " is not archived");
-  return LookAtDay(store, day);
+  return LookAtDay(store, day, ended);
 }
 
 // -- for the shard

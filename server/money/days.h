@@ -24,6 +24,8 @@ namespace hongyan::money {
 
 // Carries a command to a money shard and waits for its reply.
 using Ask = std::function<model::Reply(model::ShardId, model::CommandBody)>;
+// Asked again and again: true = the server is going down. May be empty.
+using Ended = std::function<bool()>;
 
 // One day on one shard.
 struct DayState {
@@ -36,20 +38,22 @@ struct DayState {
 
 // Each reads the whole day, and the last two write it: for a thread of the administrator's. They go
 // through all shards in turn; an Error names the first that could not be done, those before it are,
-// and the same again goes on from there. `day` is an epoch day.
+// and the same again goes on from there. Once `ended` says so they end with UNAVAILABLE, before the
+// next step; the longest is to read one file whole. `day` is an epoch day.
 
 // Only shards that have packets of that day.
-base::Result<std::vector<DayState>> LookAtDay(storage::MoneyStore& store, int32_t day);
+base::Result<std::vector<DayState>> LookAtDay(storage::MoneyStore& store, int32_t day,
+                                              const Ended& ended = {});
 // Days of which there are packets.
 base::Result<std::vector<int32_t>> ListDays(storage::MoneyStore& store);
 // FAILED_PRECONDITION where the day is not drained, with what is missing. NOT_FOUND where no shard
 // has packets of it. A day that is archived already is so afterwards, also where a restore of it
 // was cut short.
 base::Result<std::vector<DayState>> ArchiveDay(storage::MoneyStore& store, int32_t day,
-                                               const Ask& ask);
+                                               const Ask& ask, const Ended& ended = {});
 // The files stay where they are. NOT_FOUND where no shard has archived the day.
 base::Result<std::vector<DayState>> RestoreDay(storage::MoneyStore& store, int32_t day,
-                                               const Ask& ask);
+                                               const Ask& ask, const Ended& ended = {});
 
 // -- for the shard
 

@@ -58,8 +58,11 @@ class DayStore {
   virtual base::Result<Restored> Restore(Batch& batch, model::ShardId shard, int32_t day,
                                          model::PacketId after, size_t max_records) = 0;
 
-  // Gives the disk back that the rows of an archived day held.
+  // Gives the disk back that the rows of an archived day held. An Error where it was stopped: it
+  // comes back by itself, later.
   virtual base::Result<void> Reclaim(model::ShardId shard, int32_t day) = 0;
+  // Reclaim ends at once, and each that follows, until the store is opened again. Any thread.
+  virtual void StopReclaiming() = 0;
 };
 
 // The ids of one day. Ids begin with their day.

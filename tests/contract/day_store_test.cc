@@ -3,9 +3,12 @@
 #include <initializer_list>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "money_adapters.h"
+#include "storage/rocksdb/database.h"
+#include "storage/rocksdb/keys.h"
 #include "tests/doctest_last.h"
 
 namespace hongyan::storage {
@@ -335,6 +338,46 @@ TEST_CASE("a day's file that cannot be written leaves nothing behind") {
     ++files;
   }
   CHECK(files == 1);
+}
+
+TEST_CASE(
+    "who stops the reclaiming of a day does not wait for it, and its packets stay as they are") {
+  RocksdbMoneyAdapter adapter;
+  InsertDay(adapter.store(), kDay, 500);
+  Archive(adapter.store(), kDay);
+  adapter.files().on_table = [&] { adapter.store().days().StopReclaiming(); };
+  CHECK_FALSE(adapter.store().days().Reclaim(kShard, kDay).ok());
+  CHECK_FALSE(adapter.store().days().Reclaim(kShard, kDay).ok());
+  adapter.files().on_table = nullptr;
+  CheckDay(adapter.store().packets(), kDay, 500);
+  adapter.Restart();
+  CHECK(adapter.store().days().Reclaim(kShard, kDay).ok());
+  CheckDay(adapter.store().packets(), kDay, 500);
+}
+
+TEST_CASE("a database that is to be closed does not wait for what it merges") {
+  RocksdbMoneyAdapter adapter;
+  InsertDay(adapter.store(), kDay, 500);
+  adapter.Close();
+  DatabaseOptions options;
+  options.kind = StoreKind::kMoney;
+  options.path = adapter.path() + "/db";
+  options.env = adapter.options().env;
+  Database database(options);
+  REQUIRE(database.Open(IfMissing::kRefuse, Recovery::kStrict).ok());
+  std::thread closer;
+  adapter.files().on_table = [&] {
+    if (closer.joinable()) return;
+    closer = std::thread([&] { database.Close(); });
+    while (!database.failed()) std::this_thread::yield();
+  };
+  rocksdb::WriteBatch rows;
+  const Key key = PacketKey(kShard, MakeId(kDay, 1));
+  REQUIRE(rows.Put(database.name(Table::kPackets), key.slice(), "row").ok());
+  REQUIRE(database.Write(&rows).ok());
+  CHECK_FALSE(database.Compact(Table::kPackets, key, Key(key).Byte('\0')).ok());
+  REQUIRE(closer.joinable());
+  closer.join();
 }
 
 TEST_CASE("an archived day gives its disk back") {

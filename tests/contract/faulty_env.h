@@ -4,6 +4,7 @@
 #include <rocksdb/file_system.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -18,11 +19,13 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
   std::atomic<bool> fail_log_syncs{false};
   std::atomic<bool> disk_full{false};
   std::atomic<int> log_syncs{0};
+  std::function<void()> on_table;  // before each new table; set while nothing is written
 
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* file,
                                     rocksdb::IODebugContext* debug) override {
     if (disk_full) return rocksdb::IOStatus::NoSpace("injected");
+    if (on_table && name.ends_with(".sst")) on_table();
     auto status = FileSystemWrapper::NewWritableFile(name, options, file, debug);
     if (status.ok())
       *file = std::make_unique<File>(std::move(*file), *this, name.ends_with(".log"));

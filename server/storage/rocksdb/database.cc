@@ -121,6 +121,7 @@ base::Result<void> Database::Open(IfMissing if_missing, Recovery recovery) {
   db_->GetEnv()->LowerThreadPoolCPUPriority(rocksdb::Env::HIGH);
   db_->GetEnv()->LowerThreadPoolCPUPriority(rocksdb::Env::LOW);
   background_->MayRest(true);
+  stop_compacting_.store(false, std::memory_order_release);
   failed_.store(false, std::memory_order_release);
   if (pace_->May()) {
     LOG_INFO("store_opened path={} replayed={}", options_.path, log_order_->records());
@@ -129,6 +130,7 @@ base::Result<void> Database::Open(IfMissing if_missing, Recovery recovery) {
 }
 
 void Database::Close() {
+  StopCompacting();
   const bool had_failed = failed_.exchange(true, std::memory_order_acq_rel);  // no new readers
   const std::unique_lock lock(open_mutex_);
   if (db_ == nullptr) return;
@@ -267,6 +269,20 @@ base::Result<bool> Database::Get(Table table, const Key& key, Reach reach,
   if (!status.ok()) return ReadError(status);
   if (recent != nullptr) recent->Keep(key.slice(), *value, changes);
   return true;
+}
+
+base::Result<void> Database::Compact(Table table, const Key& first, const Key& end) {
+  const auto reading = Read();
+  if (!reading) return reading.error();
+  const rocksdb::Slice from = first.slice();
+  const rocksdb::Slice to = end.slice();
+  rocksdb::CompactRangeOptions options;
+  options.exclusive_manual_compaction = false;
+  options.canceled = &stop_compacting_;
+  const auto status = reading->db().CompactRange(options, reading->table(table), &from, &to);
+  if (status.ok()) return {};
+  if (status.IsIncomplete()) return base::Error(base::Code::kUnavailable, "it was stopped");
+  return ReadError(status);
 }
 
 Scan::Scan(Database::Reading reading, Table table, const Key& first, const Key& end, Reach reach)

@@ -106,6 +106,12 @@ class Database {
   base::Result<bool> Get(Table table, const Key& key, Reach reach, rocksdb::PinnableSlice* value,
                          const Pin* pin = nullptr) const;
 
+  // Merges what a table has with first <= key < end; may take minutes. An Error where it was
+  // stopped: by anybody, or because the database is to be closed.
+  base::Result<void> Compact(Table table, const Key& first, const Key& end);
+  // Whatever compacts, or comes to it, ends at once. Until the next opening.
+  void StopCompacting() { stop_compacting_.store(true, std::memory_order_release); }
+
   // The row if it was committed lately: entries and bodies only. False says nothing.
   bool GetRecent(Table table, const Key& key, std::string* value) const;
 
@@ -144,6 +150,7 @@ class Database {
   mutable std::shared_mutex
       open_mutex_;                  // shared by readers and writers, held alone to open and close
   std::atomic<bool> failed_{true};  // closed, or not to be trusted
+  std::atomic<bool> stop_compacting_{true};
   std::unique_ptr<LogOrder> log_order_;         // outlives db_, which keeps a pointer
   std::shared_ptr<BackgroundPace> background_;  // of this opening
   std::unique_ptr<rocksdb::DB> db_;

@@ -146,16 +146,9 @@ base::Result<DayStore::Restored> RocksdbDayStore::Restore(Batch& batch, model::S
 }
 
 base::Result<void> RocksdbDayStore::Reclaim(model::ShardId shard, int32_t day) {
-  const auto reading = database_.Read();
-  if (!reading) return reading.error();
   const auto [first, end] = RowsOfDay(shard, day);
-  const rocksdb::Slice from = first.slice();
-  const rocksdb::Slice to = end.slice();
   for (const Table table : kTablesOfDays) {
-    rocksdb::CompactRangeOptions options;
-    options.exclusive_manual_compaction = false;
-    const auto status = reading->db().CompactRange(options, reading->table(table), &from, &to);
-    if (!status.ok()) return ReadError(status);
+    if (auto compacted = database_.Compact(table, first, end); !compacted) return compacted;
   }
   return {};
 }

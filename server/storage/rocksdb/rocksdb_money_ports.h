@@ -103,6 +103,7 @@ class RocksdbDayStore final : public DayStore {
   base::Result<Restored> Restore(Batch& batch, model::ShardId shard, int32_t day,
                                  model::PacketId after, size_t max_records) override;
   base::Result<void> Reclaim(model::ShardId shard, int32_t day) override;
+  void StopReclaiming() override { database_.StopCompacting(); }
 
  private:
   Database& database_;

@@ -157,6 +157,47 @@ TEST_CASE("a day that is archived again after half a restore leaves no row of it
   CHECK(Proven(house));
 }
 
+TEST_CASE(
+    "a server that goes down ends an archive or a restore at its next step, and loses nothing") {
+  House house;
+  std::vector<model::PacketId> packets;
+  for (int i = 0; i < 8; ++i) packets.push_back(house.Lucky("anna", 1'000, 3));
+  const int32_t day = DayOfPacket(packets.front());
+  house.Pass(2 * kDayMs);
+  Acknowledge(house);
+  for (const bool archive : {true, false}) {
+    CAPTURE(archive);
+    int ends = 0;
+    for (bool done = false; !done; ++ends) {
+      REQUIRE(ends < 100);
+      int asked = 0;
+      const money::Ended ended = [&] { return asked++ >= ends; };
+      const auto states = archive ? money::ArchiveDay(house.store(), day, AskOf(house), ended)
+                                  : money::RestoreDay(house.store(), day, AskOf(house), ended);
+      CHECK(Proven(house));
+      CHECK(house.Audit().packets == 8);
+      // A restore that was done up to its answer has nothing to bring back any more.
+      done = states.ok() || states.error().code == base::Code::kNotFound;
+      if (done) continue;
+      CHECK(states.error().code == base::Code::kUnavailable);
+      CHECK(states.error().reason == static_cast<uint16_t>(Reason::kDraining));
+      CHECK(asked == ends + 1);  // nothing was done after the word
+    }
+    CHECK(ends >= 4);
+    CHECK(house.state->headers.empty() == archive);
+  }
+  // Nor is a shard asked again and again that has no time.
+  int asked = 0;
+  const money::Ask busy = [&asked](model::ShardId, model::CommandBody) -> model::Reply {
+    ++asked;
+    return model::Refuse(base::Code::kUnavailable, Reason::kBusy, "busy", 0);
+  };
+  const money::Ended ended = [&asked] { return asked == 3; };
+  CHECK(money::ArchiveDay(house.store(), day, busy, ended).error().reason ==
+        static_cast<uint16_t>(Reason::kDraining));
+  CHECK(asked == 3);
+}
+
 TEST_CASE("a day is archived only once it is drained, and whatever is missing is said") {
   House house;
   const auto packet = house.Lucky("anna", 1'000, 2);
