@@ -173,6 +173,7 @@ mutate day-over $money/days.cc 'if (DayOf(work.time_ms()) < day.day + 2) {' 'if 
 mutate day-closed $money/days.cc 'if (!model::Closed(packet.status.state)) return' 'if (false) return'
 mutate day-without-quarantine $money/days.cc 'if (packet.status.quarantined) return' 'if (false) return'
 mutate day-adds-up $money/days.cc 'return NotDrained(shard, day, name + " does not add up: " + flaw->text);' ''
+mutate audit-reads-day-files $money/audit.cc 'ReadDays(shard);' ''
 mutate day-ends-with-the-server $money/days.cc 'if (!ended || !ended()) return {};' 'return {};'
 mutate day-acknowledged $money/days.cc 'if (auto complete = CheckAcknowledged(day); !complete) return complete.error();' ''
 mutate day-acknowledged-to-the-last $money/days.cc '**oldest > number' '**oldest >= number'
@@ -225,7 +226,7 @@ mutate day-archived-until-restored server/storage/rocksdb/rocksdb_days.cc \
   'if (restored.done) staged.Delete(Table::kRest, DayKey(shard, day));' \
   'staged.Delete(Table::kRest, DayKey(shard, day));'
 mutate day-file-by-its-hash server/storage/rocksdb/rocksdb_days.cc \
-  'if (*hash == day.hash) return {};' 'return {};'
+  'if (*hash == day.hash) {' 'if (true) {'
 mutate reclaim-can-be-stopped server/storage/rocksdb/database.cc 'options.canceled = &stop_compacting_;' ''
 mutate close-stops-reclaiming server/storage/rocksdb/database.cc 'StopCompacting(); const bool had_failed' 'const bool had_failed'
 mutate mark-after-sync server/storage/rocksdb/store_core.cc \

@@ -40,7 +40,7 @@ struct ShardSums {
 
 class Auditor {
  public:
-  Auditor(const storage::MoneyStore& store, const AuditOptions& options)
+  Auditor(storage::MoneyStore& store, const AuditOptions& options)
       : store_(store), options_(options) {}
 
   AuditReport Run() {
@@ -68,6 +68,7 @@ class Auditor {
       ShardSums sums;
       ReadWallets(shard, sums);
       ReadPackets(shard, sums);
+      ReadDays(shard);
       ReadExpiries(shard);
       ReadParked(shard, sums);
       ReadChannels(shard, shards, sums);
@@ -256,6 +257,19 @@ class Auditor {
     if (!model::Closed(status.state)) {
       ties_.Add(Family::kExpiry, Side::kLeft, {header.id.value, 0, header.expires_ms},
                 "open packet");
+    }
+  }
+
+  // Packets of archived days were read from their files. That proves something only of files that
+  // are what was archived.
+  void ReadDays(ShardId shard) {
+    if (closer_) return;
+    auto days = store_.days().ListDays(shard);
+    if (!days) return SayUnread("archived days of " + Shard(shard), days.error());
+    for (const model::ArchivedDay& day : *days) {
+      if (Ended()) return;
+      auto good = store_.days().Verify(shard, day);
+      if (!good) SayUnread("day " + std::to_string(day.day) + " of " + Shard(shard), good.error());
     }
   }
 
@@ -488,7 +502,7 @@ class Auditor {
     return std::move(report_);
   }
 
-  const storage::MoneyStore& store_;
+  storage::MoneyStore& store_;
   const AuditOptions& options_;
   std::unique_ptr<storage::MoneyStore::Snapshot> snapshot_;
   AuditReport report_;
@@ -503,7 +517,7 @@ class Auditor {
 
 }  // namespace
 
-AuditReport Audit(const storage::MoneyStore& store, const AuditOptions& options) {
+AuditReport Audit(storage::MoneyStore& store, const AuditOptions& options) {
   return std::make_unique<Auditor>(store, options)->Run();
 }
 

@@ -19,7 +19,8 @@ struct AuditReport {
     kProven = 0,  // all was read and adds up; suspense, parked items and quarantine are empty
     kFinding =
         1,  // something does not, or is held: see `findings`, the first is the first broken posting
-    kNotProven = 2,  // something could not be read: see `unread`
+    kNotProven = 2,  // something could not be read, or an archived day's file is not the one that
+                     // was written: see `unread`
   };
   Verdict verdict = Verdict::kNotProven;
 
@@ -55,6 +56,6 @@ struct AuditOptions {
   std::function<bool()> ended;
 };
 
-AuditReport Audit(const storage::MoneyStore& store, const AuditOptions& options = {});
+AuditReport Audit(storage::MoneyStore& store, const AuditOptions& options = {});
 
 }  // namespace hongyan::money

@@ -33,6 +33,7 @@ std::array<uint8_t, 32> HashOf(const DayFile& file) {
     for (const model::Claim& claim : claims->second) {
       add(claim.user.value);
       add(claim.amount_fen);
+      add(claim.time_ms);
     }
   }
   std::array<uint8_t, 32> bytes{};

@@ -198,6 +198,25 @@ TEST_CASE(
   CHECK(asked == 3);
 }
 
+TEST_CASE("the audit of a day whose file is not the one that was written proves nothing") {
+  House house;
+  const auto packet = house.Lucky("anna", 1'000, 2);
+  CHECK(house.Open(packet, "bert").ok());
+  const int32_t day = DayOfPacket(packet);
+  house.Pass(2 * kDayMs);
+  REQUIRE(Archive(house, day).ok());
+  REQUIRE(Proven(house));
+  auto& file = house.state->files.at({house.PacketShard(packet), day});
+  auto changed = std::make_shared<Day>(*file);
+  ++changed->claims.at(packet).front().time_ms;  // every fen of it still adds up
+  file = changed;
+  const auto report = house.Audit();
+  CHECK(report.verdict == money::AuditReport::Verdict::kNotProven);
+  CHECK(report.findings.empty());
+  REQUIRE(report.unread.size() == 1);
+  CHECK(report.unread.front().find("day " + std::to_string(day)) != std::string::npos);
+}
+
 TEST_CASE("a day is archived only once it is drained, and whatever is missing is said") {
   House house;
   const auto packet = house.Lucky("anna", 1'000, 2);
