@@ -291,6 +291,8 @@ mutate sim-announced-twice server/conversation/packet_messages.cc \
 mutate sim-strangers-announce server/conversation/packet_messages.cc \
   'if (!may) return Refused(packet.id, may.error());' ''
 mutate sim-notice-before-message $money/closing.cc 'if (!announced) return {};' ''
+mutate sim-board-by-no-clock $money/board.cc 'user, eligible, kNoClock' 'user, eligible, time_ms'
+mutate sim-half-restored-stays $money/days.cc 'return **std::move(found);' 'return ArchivedDay();'
 mutate sim-board-shows-before $money/live_packets.cc \
   'Touch(packet);
   packet.status = status;' 'Touch(packet); packet.status = packet.committed = status;'

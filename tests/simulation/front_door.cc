@@ -240,7 +240,9 @@ void FrontDoor::OnCommand(uint64_t connection, uint64_t number, model::CommandBo
 // ------------------------------------------------------------------------------
 
 void FrontDoor::Submit(model::Command command, std::function<void(const model::Reply&)> done) {
-  command.shard = ShardOf(command.body);
+  const bool says_so = std::holds_alternative<model::ArchiveDay>(command.body) ||
+                       std::holds_alternative<model::RestoreDay>(command.body);
+  if (!says_so) command.shard = ShardOf(command.body);
   command.reply_to = {0, next_ticket_++};
   const uint64_t ticket = command.reply_to.ticket;
   waiting_[ticket] = {command.body, std::move(done)};

@@ -53,6 +53,7 @@ struct Total {
     sum.money.reversed += run.money.reversed;
     sum.money.kept_out += run.money.kept_out;
     sum.lost_tails += run.lost_tails;
+    sum.days_moved += run.days_moved;
   }
   void Print() const {
     fmt::print(
@@ -63,9 +64,9 @@ struct Total {
     const auto& money = sum.money;
     fmt::print(
         "  {} packets: {} opens; {} done, {} expired, {} returned, {} refused; {} announced after "
-        "their end, {} sends reversed, {} kept out; {} tails lost\n",
+        "their end, {} sends reversed, {} kept out; {} days archived or restored; {} tails lost\n",
         money.packets, money.opens, money.done, money.expired, money.returned, money.refused,
-        money.late, money.reversed, money.kept_out, sum.lost_tails);
+        money.late, money.reversed, money.kept_out, sum.days_moved, sum.lost_tails);
   }
 };
 

@@ -205,17 +205,45 @@ storage::MemoryMoneyState::PacketKey MoneyWitness::KeyOf(PacketId packet) const 
   return {routes_.ShardOf(packet).value_or(0), packet};
 }
 
+const storage::MemoryMoneyState::DayFile* MoneyWitness::FileOf(PacketId packet) const {
+  return state_.FileOf(KeyOf(packet).first, packet);
+}
+
+// Of an archived day only the file counts, whatever a restore has put back beside it.
+const model::Packet* MoneyWitness::InFile(PacketId packet) const {
+  const auto* const file = FileOf(packet);
+  if (file == nullptr) return nullptr;
+  const auto found = file->packets.find(packet);
+  return found == file->packets.end() ? nullptr : &found->second;
+}
+
 const model::PacketHeader* MoneyWitness::Header(PacketId packet) const {
+  if (FileOf(packet) != nullptr) {
+    const model::Packet* const archived = InFile(packet);
+    return archived == nullptr ? nullptr : &archived->header;
+  }
   const auto row = state_.headers.find(KeyOf(packet));
   return row == state_.headers.end() ? nullptr : &row->second;
 }
 
 const model::PacketStatus* MoneyWitness::Status(PacketId packet) const {
+  if (FileOf(packet) != nullptr) {
+    const model::Packet* const archived = InFile(packet);
+    return archived == nullptr ? nullptr : &archived->status;
+  }
   const auto row = state_.statuses.find(KeyOf(packet));
   return row == state_.statuses.end() ? nullptr : &row->second;
 }
 
 const model::Claim* MoneyWitness::Claim(PacketId packet, UserId user) const {
+  if (const auto* const file = FileOf(packet)) {
+    const auto claims = file->claims.find(packet);
+    if (claims == file->claims.end()) return nullptr;
+    for (const model::Claim& claim : claims->second) {
+      if (claim.user == user) return &claim;
+    }
+    return nullptr;
+  }
   const auto row = state_.claims.find({KeyOf(packet), user});
   return row == state_.claims.end() ? nullptr : &row->second;
 }

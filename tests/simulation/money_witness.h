@@ -47,6 +47,8 @@ class MoneyWitness {
 
   // Nothing is under way any more, and every packet's life is over.
   void LookAtTheEnd();
+  // A day that was archived a moment ago.
+  void LookAtArchived(int32_t day) const;
   // What senders are told of their sends then.
   void AskForSends(const money::Reader& reader) const;
 
@@ -95,6 +97,9 @@ class MoneyWitness {
   static bool IsVerdict(model::Reason reason);
 
   storage::MemoryMoneyState::PacketKey KeyOf(model::PacketId packet) const;
+  // Of its day, where that is archived.
+  const storage::MemoryMoneyState::DayFile* FileOf(model::PacketId packet) const;
+  const model::Packet* InFile(model::PacketId packet) const;
   const model::PacketHeader* Header(model::PacketId packet) const;
   const model::PacketStatus* Status(model::PacketId packet) const;
   const model::Claim* Claim(model::PacketId packet, model::UserId user) const;

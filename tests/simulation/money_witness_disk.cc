@@ -148,8 +148,34 @@ void MoneyWitness::LookAtPackets() {
     }
     LookAtPacket(key.second, header);
   }
+  for (const auto& [packet, status] : closed_) {
+    INVARIANT(Status(packet) != nullptr, "packet {} is neither in the store nor in a file",
+              packet.value);
+  }
   INVARIANT(state_.statuses.size() == state_.headers.size(), "{} packets have {} states",
             state_.headers.size(), state_.statuses.size());
+}
+
+void MoneyWitness::LookAtArchived(int32_t day) const {
+  const auto there = [day](const auto& row) {
+    return storage::DayOfId(row.first.first.second) == day;
+  };
+  INVARIANT(
+      std::none_of(state_.headers.begin(), state_.headers.end(),
+                   [day](const auto& row) { return storage::DayOfId(row.first.second) == day; }) &&
+          std::none_of(state_.claims.begin(), state_.claims.end(), there) &&
+          std::none_of(state_.ordinals.begin(), state_.ordinals.end(), there),
+      "day {} is archived, and rows of it are in the store", day);
+  for (const auto& [packet, status] : closed_) {
+    if (storage::DayOfId(packet) != day) continue;
+    const model::Packet* const archived = InFile(packet);
+    const auto claims = FileOf(packet)->claims.find(packet);
+    INVARIANT(archived != nullptr && archived->status.state == status.state &&
+                  archived->status.refund_fen == status.refund_fen &&
+                  archived->header.terms.shares - status.left ==
+                      static_cast<int32_t>(claims->second.size()),
+              "packet {} is not in its day's file as it was closed", packet.value);
+  }
 }
 
 void MoneyWitness::LookAtPacket(PacketId packet, const model::PacketHeader& header) {

@@ -53,7 +53,11 @@ Summary World::Run() {
   summary_.money = money_->TallyUp();
   summary_.messages = witness_->messages();
   summary_.entries = witness_->entries();
-  if (plan_.lost_tail != Plan::LostTail::kNone) LoseTail();
+  if (plan_.lost_tail != Plan::LostTail::kNone) {
+    LoseTail();
+  } else if (plan_.money()) {
+    MoveDays();
+  }
   summary_.steps = trace_.step;
   return summary_;
 }

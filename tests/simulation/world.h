@@ -29,6 +29,7 @@ struct Summary {
   int64_t shortcuts = 0;
   int64_t steps = 0;
   MoneyWitness::Tally money;
+  int64_t days_moved = 0;  // archived or restored, while commits failed
   int64_t lost_tails = 0;  // runs whose ends were found to disagree afterwards
 };
 
@@ -72,6 +73,10 @@ class World {
   void SetClockForStart();
   void OutliveThePackets();
   void AuditMoney(bool drained);
+  void MoveDays();
+  bool MoveDay(int32_t day, bool archive);
+  void RestoreHalf(int32_t day);
+  void OpenAgain();
   void LoseTail();
   void PutBackShard(const storage::MemoryMoneyState& old, model::ShardId shard);
   std::set<model::ChannelId> ChannelsThatDisagree() const;
