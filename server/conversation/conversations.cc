@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "conversation/membership.h"
 #include "model/reason.h"
 
 namespace hongyan::conversation {
@@ -101,22 +102,13 @@ base::Error Conversations::DiskReserve() {
 base::Result<void> Conversations::MaySpeak(shard::UnitOfWork& work,
                                            model::ConversationId conversation, model::UserId user) {
   if (!conversation.is_group()) {
-    if (conversation.has(user)) return {};
-    return Refuse(Code::kPermissionDenied, Reason::kNotAMember, "this is not your conversation");
+    return conversation::MaySpeak(conversation, user, nullptr, nullptr, work.time_ms());
   }
   auto group = FindGroup(conversation.group());
   if (!group) return group.error();
-  const bool shows = *group != nullptr && (*group)->state == model::GroupState::kActive;
   auto member = FindMember(conversation.group(), user);
   if (!member) return member.error();
-  if (!shows || *member == nullptr || !(*member)->present()) {
-    return Refuse(Code::kPermissionDenied, Reason::kNotAMember,
-                  "you are not a member of this group");
-  }
-  if ((*member)->muted_until_ms > work.time_ms()) {
-    return Refuse(Code::kPermissionDenied, Reason::kMuted, "you are muted in this group");
-  }
-  return {};
+  return conversation::MaySpeak(conversation, user, *group, *member, work.time_ms());
 }
 
 base::Result<void> Conversations::MayEmit(shard::UnitOfWork& work, model::ShardId target) const {

@@ -57,7 +57,8 @@ class Conversations {
                                                                const model::RequestId& id,
                                                                uint64_t hash);
 
-  // The pointers are valid until the next call here; nullptr = there is none.
+  // A group's pointer is valid until the next FindGroup or PutGroup, a member's likewise; nullptr =
+  // there is none.
   base::Result<const model::Group*> FindGroup(model::GroupId group);
   base::Result<const model::Member*> FindMember(model::GroupId group, model::UserId user);
   void PutGroup(shard::UnitOfWork& work, model::Group group);
@@ -66,8 +67,8 @@ class Conversations {
   // BROKEN where stored counts of members are not those of this store's shards. What FindGroup
   // gives was checked.
   base::Result<void> CheckCounts(const model::Group& group) const;
-  // May `user` write into the conversation: one of its two, or a present member of an active group
-  // who is not muted. What clients' sends are checked by, and packets before their message.
+  // May `user` write into the conversation (membership.h), as this batch sees it. What clients'
+  // sends are checked by, and packets before their message.
   base::Result<void> MaySpeak(shard::UnitOfWork& work, model::ConversationId conversation,
                               model::UserId user);
 

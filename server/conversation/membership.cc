@@ -11,30 +11,33 @@ using base::Code;
 using model::Reason;
 using model::Refuse;
 
-// The group's version where it shows; none: there is no such group.
-base::Result<std::optional<int64_t>> VersionOf(const storage::ConversationStore& store,
-                                               model::GroupId id, storage::Reach reach) {
-  auto group = store.FindGroup(id, reach);
-  if (!group) return group.error();
-  if (!group->has_value() || (*group)->state != model::GroupState::kActive) {
-    return std::optional<int64_t>();
-  }
-  return std::optional((*group)->version);
+bool Shows(const model::Group* group) {
+  return group != nullptr && group->state == model::GroupState::kActive;
 }
 
-struct Standing {
-  bool present = false;
-  int64_t muted_until_ms = 0;
-};
-base::Result<Standing> FindStanding(const storage::ConversationStore& store, model::GroupId group,
-                                    model::UserId user, storage::Reach reach) {
-  auto member = store.FindMember(group, user, reach);
-  if (!member) return member.error();
-  if (!member->has_value()) return Standing{};
-  return Standing{(*member)->present(), (*member)->muted_until_ms};
+template <typename Row>
+const Row* IfThere(const std::optional<Row>& row) {
+  return row.has_value() ? &*row : nullptr;
 }
 
 }  // namespace
+
+base::Result<void> MaySpeak(const model::ConversationId& conversation, model::UserId user,
+                            const model::Group* group, const model::Member* member,
+                            int64_t now_ms) {
+  if (!conversation.is_group()) {
+    if (conversation.has(user)) return {};
+    return Refuse(Code::kPermissionDenied, Reason::kNotAMember, "this is not your conversation");
+  }
+  if (!Shows(group) || member == nullptr || !member->present()) {
+    return Refuse(Code::kPermissionDenied, Reason::kNotAMember,
+                  "you are not a member of this group");
+  }
+  if (member->muted_until_ms > now_ms) {
+    return Refuse(Code::kPermissionDenied, Reason::kMuted, "you are muted in this group");
+  }
+  return {};
+}
 
 base::Result<model::Eligible> Membership::MaySend(const model::ConversationId& conversation,
                                                   model::UserId user, model::UserId named,
@@ -44,41 +47,34 @@ base::Result<model::Eligible> Membership::MaySend(const model::ConversationId& c
                   "the person named is not in this conversation");
   };
   if (!conversation.is_group()) {
-    if (!conversation.has(user)) {
-      return Refuse(Code::kPermissionDenied, Reason::kNotAMember, "this is not your conversation");
-    }
+    if (auto may = MaySpeak(conversation, user, nullptr, nullptr, 0); !may) return may.error();
     if (named && !conversation.has(named)) return nobody();
     return model::Eligible{true, 0};
   }
   // The version first: a change after it is not seen as older than it was.
-  auto version = VersionOf(store_, conversation.group(), reach);
-  if (!version) return version.error();
-  auto member = FindStanding(store_, conversation.group(), user, reach);
+  auto group = store_.FindGroup(conversation.group(), reach);
+  if (!group) return group.error();
+  auto member = store_.FindMember(conversation.group(), user, reach);
   if (!member) return member.error();
-  if (!version->has_value() || !member->present) {
-    return Refuse(Code::kPermissionDenied, Reason::kNotAMember,
-                  "you are not a member of this group");
-  }
-  if (member->muted_until_ms > now_ms_()) {
-    return Refuse(Code::kPermissionDenied, Reason::kMuted, "you are muted in this group");
-  }
+  auto may = MaySpeak(conversation, user, IfThere(*group), IfThere(*member), now_ms_());
+  if (!may) return may.error();
   if (named) {
-    auto other = FindStanding(store_, conversation.group(), named, reach);
+    auto other = store_.FindMember(conversation.group(), named, reach);
     if (!other) return other.error();
-    if (!other->present) return nobody();
+    if (!other->has_value() || !(*other)->present()) return nobody();
   }
-  return model::Eligible{true, **version};
+  return model::Eligible{true, (*group)->version};
 }
 
 base::Result<model::Eligible> Membership::MayOpen(const model::ConversationId& conversation,
                                                   model::UserId user, storage::Reach reach) const {
   if (!conversation.is_group()) return model::Eligible{conversation.has(user), 0};
-  auto version = VersionOf(store_, conversation.group(), reach);
-  if (!version) return version.error();
-  if (!version->has_value()) return model::Eligible{};
-  auto member = FindStanding(store_, conversation.group(), user, reach);
+  auto group = store_.FindGroup(conversation.group(), reach);
+  if (!group) return group.error();
+  if (!Shows(IfThere(*group))) return model::Eligible{};
+  auto member = store_.FindMember(conversation.group(), user, reach);
   if (!member) return member.error();
-  return model::Eligible{member->present, **version};
+  return model::Eligible{member->has_value() && (*member)->present(), (*group)->version};
 }
 
 }  // namespace hongyan::conversation

@@ -8,6 +8,12 @@
 
 namespace hongyan::conversation {
 
+// May `user` write into the conversation: one of its two, or a present member of an active group
+// who is not muted. The one rule: Conversations asks it of the writer's rows, Membership of
+// committed ones. Of a group the two rows, null where there is none. Any thread.
+base::Result<void> MaySpeak(const model::ConversationId& conversation, model::UserId user,
+                            const model::Group* group, const model::Member* member, int64_t now_ms);
+
 // Who belongs to a conversation, for money: from committed rows, read beside the writer. Any
 // thread.
 class Membership final : public money::Eligibility {

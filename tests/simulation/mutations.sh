@@ -143,8 +143,8 @@ mutate batch-forgets-receipts server/conversation/conversations.cc \
   'found != accepted_.end()) return std::optional(found->second);' 'false) return std::optional(found->second);'
 mutate after-not-asked server/conversation/conversations.cc \
   'if (!previous->has_value()) {' 'if (false) {'
-mutate strangers-send server/conversation/conversations.cc \
-  '!shows || *member == nullptr || !(*member)->present()' '!shows'
+mutate strangers-send server/conversation/membership.cc \
+  '!Shows(group) || member == nullptr || !member->present()' '!Shows(group)'
 mutate stale-ids-pass server/conversation/conversations.cc \
   'if (age_ms > model::kMaxRequestAgeMs || age_ms < -model::kMaxRequestAheadMs) {' 'if (false) {'
 mutate system-counts server/conversation/conversations.cc \
