@@ -340,12 +340,19 @@ void PacketOpened(Session& session, uint16_t command, uint32_t request_id, model
 void ReturnTransfer(Session& session, const proto::Frame& frame) {
   v1::ReturnTransfer wire;
   if (!session.Parse(frame, wire)) return;
+  const Asked asked = Of(frame);
+  const Services& services = session.desk().services();
   const PacketId packet(wire.packet_id());
-  auto shard = ShardOf(session, packet);
-  if (!shard) {
-    return session.Refuse(frame.header.command, frame.header.request_id, shard.error());
-  }
-  session.Submit(frame, *shard, model::ReturnPacket{packet, session.user()});
+  // Its money may be on its way, of which its shard knows nothing: the reader does.
+  session.OnPool(
+      services.readers, asked.command, asked.request_id,
+      [&services, packet] { return services.money.reader.Find(packet); },
+      [asked, packet](Session& it, base::Result<model::Packet> found) {
+        if (!found) return it.Refuse(asked.command, asked.request_id, found.error());
+        auto shard = ShardOf(it, packet);
+        if (!shard) return it.Refuse(asked.command, asked.request_id, shard.error());
+        it.Submit(asked.command, asked.request_id, *shard, model::ReturnPacket{packet, it.user()});
+      });
 }
 
 void TransferReturned(Session& session, uint16_t command, uint32_t request_id, model::Reply reply) {

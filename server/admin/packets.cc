@@ -180,10 +180,17 @@ void Service::ShowDay(ErrandPtr errand, const v1::ShowDay& request) {
 }
 
 void Service::EndPacket(ErrandPtr errand, const v1::EndPacket& request) {
-  const auto shard = PacketShard(errand, request.packet_id());
-  if (!shard) return;
-  SubmitDone(std::move(errand), *shard,
-             model::ReturnPacket{PacketId(request.packet_id()), model::UserId()});
+  net::Loop* const loop = &desk_.loop();
+  // Its money may be on its way, of which its shard knows nothing: the reader does.
+  const bool taken =
+      services().readers.Submit([this, loop, errand, packet = PacketId(request.packet_id())] {
+        loop->Post([this, errand, packet, found = services().money.reader.Find(packet)] {
+          if (!found) return errand->Refuse(found.error());
+          SubmitDone(errand, *services().money.routes.ShardOf(packet),
+                     model::ReturnPacket{packet, model::UserId()});
+        });
+      });
+  if (!taken) errand->Refuse(services().admission.Busy());
 }
 
 void Service::ListQuarantine(ErrandPtr errand) {

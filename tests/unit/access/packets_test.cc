@@ -9,8 +9,10 @@
 #include <vector>
 
 #include "access/front_door.h"
+#include "admin/service.h"
 #include "cluster/local/local_carrier.h"
 #include "conversation/membership.h"
+#include "hongyan/v1/admin.pb.h"
 #include "hongyan/v1/money.pb.h"
 #include "message_shard.h"
 #include "model/reason.h"
@@ -28,6 +30,7 @@ using integration::RawClient;
 using model::UserId;
 
 constexpr int64_t kHourMs = 3'600'000;
+constexpr shard::ExecutorLimits kLimits{.resend_ms = 100};
 
 // The system's clocks, moved ahead.
 class ShiftedClock final : public base::Clock {
@@ -40,6 +43,21 @@ class ShiftedClock final : public base::Clock {
   const base::SystemClock system_;
 };
 
+// Loses, while told so, what goes from one money shard to another: it is sent again later.
+class LosingCarrier final : public cluster::Carrier {
+ public:
+  void Send(cluster::ChannelItems items) override {
+    const bool money =
+        model::IsMoneyShard(items.channel.source) && model::IsMoneyShard(items.channel.target);
+    if (loses_money && money && !items.items.empty()) return;
+    ends.Send(std::move(items));
+  }
+  void Send(cluster::ChannelProgress progress) override { ends.Send(std::move(progress)); }
+
+  std::atomic<bool> loses_money{false};
+  cluster::LocalCarrier ends;
+};
+
 // One message shard and two money shards, each with an executor and a clock of its own.
 class OpenHouse {
  public:
@@ -48,14 +66,14 @@ class OpenHouse {
     const std::vector<model::ShardId> money{first, first + 1};
     executors_.push_back(
         std::make_unique<shard::Executor>("messages", std::vector<model::ShardId>{0}, messages_,
-                                          carrier_, door_, clock_, shard::ExecutorLimits(), money));
+                                          carrier, door_, clock_, kLimits, money));
     for (size_t i = 0; i < money.size(); ++i) {
       executors_.push_back(std::make_unique<shard::Executor>(
-          "money", std::vector<model::ShardId>{money[i]}, money_, carrier_, door_, money_clocks[i],
-          shard::ExecutorLimits(), std::vector<model::ShardId>{0}));
-      carrier_.Register(money[i], *executors_.back());
+          "money", std::vector<model::ShardId>{money[i]}, money_, carrier, door_, money_clocks[i],
+          kLimits, std::vector<model::ShardId>{0}));
+      carrier.ends.Register(money[i], *executors_.back());
     }
-    carrier_.Register(0, *executors_.front());
+    carrier.ends.Register(0, *executors_.front());
     door_.Connect({{executors_[0].get()}, {executors_[1].get(), executors_[2].get()}});
     REQUIRE(executors_[0]
                 ->Open([this](model::ShardId) -> std::unique_ptr<shard::Logic> {
@@ -73,23 +91,22 @@ class OpenHouse {
     }
     loop_.Start();
     for (auto& executor : executors_) executor->Start();
-    auto listener = net::Listener::Open({.address = "127.0.0.1:0"}, {&loop_}, door_.factory());
-    REQUIRE(listener.ok());
-    listener_ = *std::move(listener);
+    front_ = Listen(door_.factory());
+    back_ = Listen(admin_.factory());
   }
   ~OpenHouse() {
-    listener_->StopAccepting();
+    front_->StopAccepting();
+    back_->StopAccepting();
     for (auto& executor : executors_) executor->Stop();
     readers_.Stop();
     hashers_.Stop();
     loop_.Stop();
   }
 
-  int port() const {
-    const std::string& address = listener_->address();
-    return std::stoi(address.substr(address.rfind(':') + 1));
-  }
+  int port() const { return PortOf(*front_); }
+  int admin_port() const { return PortOf(*back_); }
   UserId User(const std::string& name) const { return router_.UserIdOf(name); }
+  model::ShardId WalletShard(int64_t user) const { return routes_.WalletOf(UserId(user)); }
   model::ShardId PacketShard(int64_t packet) const {
     return *routes_.ShardOf(model::PacketId(packet));
   }
@@ -125,8 +142,18 @@ class OpenHouse {
 
   ShiftedClock money_clocks[2];
   std::atomic<bool> messages_fail{false};
+  LosingCarrier carrier;
 
  private:
+  std::unique_ptr<net::Listener> Listen(net::Listener::Factory factory) {
+    auto listener = net::Listener::Open({.address = "127.0.0.1:0"}, {&loop_}, std::move(factory));
+    REQUIRE(listener.ok());
+    return *std::move(listener);
+  }
+  static int PortOf(const net::Listener& listener) {
+    const std::string& address = listener.address();
+    return std::stoi(address.substr(address.rfind(':') + 1));
+  }
   void Submit(model::ShardId shard, model::CommandBody body) {
     model::Command command;
     command.shard = shard;
@@ -185,9 +212,9 @@ class OpenHouse {
                                    .hashers = hashers_};
   net::Loop loop_{0};
   access::FrontDoor door_{{&loop_}, services_, access::Limits()};
-  cluster::LocalCarrier carrier_;
   std::vector<std::unique_ptr<shard::Executor>> executors_;
-  std::unique_ptr<net::Listener> listener_;
+  admin::Service admin_{door_, door_.desk(0), messages_, money_, {}, {}};
+  std::unique_ptr<net::Listener> front_, back_;
 };
 
 // Somebody with a session.
@@ -210,9 +237,22 @@ struct Guest {
     }
   }
 
+  v1::Error Return(int64_t packet) {
+    v1::ReturnTransfer request;
+    request.set_packet_id(packet);
+    return client.Ask<v1::ReturnTransferReply>(v1::RETURN_TRANSFER, request).error;
+  }
+
   const int64_t id;
   RawClient client;
 };
+
+// What the administrator is told who ends the packet.
+v1::Error End(OpenHouse& house, int64_t packet) {
+  v1::AdminRequest request;
+  request.mutable_end_packet()->set_packet_id(packet);
+  return RawClient(house.admin_port()).Ask<v1::AdminReply>(v1::ADMIN, request).error;
+}
 
 v1::SendPacket Packet(const v1::ConversationId& where, int64_t fen, int32_t shares) {
   v1::SendPacket request;
@@ -280,6 +320,35 @@ TEST_CASE("while chat is stopped no money leaves for it, and the same request is
   REQUIRE_MESSAGE(again.ok, again.error.text());
   CHECK(again.reply.packet_id() == sent.reply.packet_id());
   CHECK(house.Balance("anna") == 900);
+}
+
+TEST_CASE("a transfer whose money is on its way is busy, not unknown, to who gives it back") {
+  OpenHouse house;
+  Guest anna(house, "anna", 10'000);
+  Guest bert(house, "bert");
+  house.carrier.loses_money = true;
+  int64_t packet = 0;
+  while (packet == 0 || house.PacketShard(packet) == house.WalletShard(anna.id)) {
+    auto request = Packet(integration::Direct(anna.id, bert.id), 100, 1);
+    request.set_kind(v1::PACKET_TRANSFER);
+    const auto sent = anna.Send(request);
+    REQUIRE_MESSAGE(sent.ok, sent.error.text());
+    packet = sent.reply.packet_id();
+  }
+  for (const v1::Error& early : {bert.Return(packet), End(house, packet)}) {
+    CHECK(early.reason() == v1::BUSY);
+    CHECK(early.retry_after_ms() > 0);
+  }
+  house.carrier.loses_money = false;
+  v1::Error returned;
+  while ((returned = bert.Return(packet)).reason() == v1::BUSY) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  CHECK_MESSAGE(returned.code() == v1::OK, returned.text());
+  CHECK(End(house, packet).code() == v1::OK);  // the first that came has decided
+  // Nothing is on its way any more: an id that was never given is nobody's.
+  CHECK(bert.Return(packet + 1'000'000).reason() == v1::NO_SUCH_PACKET);
+  CHECK(End(house, packet + 1'000'000).reason() == v1::NO_SUCH_PACKET);
 }
 
 }  // namespace hongyan::testing
