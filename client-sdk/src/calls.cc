@@ -11,8 +11,8 @@ constexpr size_t kMaxInFlight = 16;
 
 bool MayGoAgain(const Error& error) {
   return error.retry_after_ms > 0 || error.reason == Reason::kBusy ||
-         error.reason == Reason::kInProgress || error.reason == Reason::kNotLoggedIn ||
-         error.code == Code::kUnavailable || error.code == Code::kDeadlineExceeded;
+         error.reason == Reason::kNotLoggedIn || error.code == Code::kUnavailable ||
+         error.code == Code::kDeadlineExceeded;
 }
 
 }  // namespace

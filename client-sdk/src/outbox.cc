@@ -30,7 +30,6 @@ bool IsForNow(const Error& error) {
     case Reason::kBusy:
     case Reason::kDraining:
     case Reason::kStoreStopped:
-    case Reason::kInProgress:
     case Reason::kDiskReserve:
     case Reason::kNotLoggedIn:
       return true;

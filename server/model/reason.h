@@ -16,7 +16,7 @@ enum class Reason : uint16_t {
   kConflict = 3,          // same request id, other content
   kAfterNotAccepted = 4,  // the send named in `after` is not accepted
   kNotAMember = 5,
-  kMuted = 6,
+  kMuted = 6,  // a rule already; no command sets it yet
   kBodyInvalid = 7,
   kTooLarge = 8,
   kNoSuchUser = 9,
@@ -28,8 +28,7 @@ enum class Reason : uint16_t {
   kTokenRevoked = 15,
   kTokenExpired = 16,
   kUserDisabled = 17,
-  kReplaced = 18,  // the same device logged in again elsewhere
-  kNameTaken = 19,
+  kReplaced = 18,      // the same device logged in again elsewhere
   kIdCollision = 20,   // two names, one id: choose another name
   kDiskReserve = 21,   // free disk is below the reserve
   kStoreStopped = 22,  // the store is being reopened; outcome unknown until then
@@ -37,8 +36,7 @@ enum class Reason : uint16_t {
   kBroken = 24,  // stored data that cannot be read
   kNotLoggedIn = 25,
   kVersionUnsupported = 26,
-  kDraining = 27,    // the server is shutting down
-  kInProgress = 28,  // the same request is being carried out in slices
+  kDraining = 27,  // the server is shutting down
 
   // -- money: one value per rule; what is refused has moved nothing
   kAmountInvalid = 64,  // zero, negative or beyond int64

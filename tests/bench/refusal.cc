@@ -23,7 +23,7 @@ bool MayPass(const v1::Error& error) {
     case v1::DEADLINE_EXCEEDED:
       return true;
     default:
-      return error.reason() == v1::BUSY || error.reason() == v1::IN_PROGRESS;
+      return error.reason() == v1::BUSY;
   }
 }
 

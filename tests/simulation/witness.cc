@@ -24,7 +24,6 @@ bool SaysNothingWasStored(const base::Error& error) {
     case model::Reason::kConflict:      // another request has this id
     case model::Reason::kStoreStopped:  // the outcome is not known
     case model::Reason::kIdCollision:
-    case model::Reason::kInProgress:
       return false;
     default:
       return error.code != base::Code::kInternal && error.code != base::Code::kUnavailable;

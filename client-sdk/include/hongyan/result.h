@@ -50,7 +50,6 @@ enum class Reason : uint16_t {
   kTokenExpired = 16,
   kUserDisabled = 17,
   kReplaced = 18,
-  kNameTaken = 19,
   kIdCollision = 20,
   kDiskReserve = 21,
   kStoreStopped = 22,
@@ -59,7 +58,6 @@ enum class Reason : uint16_t {
   kNotLoggedIn = 25,
   kVersionUnsupported = 26,
   kDraining = 27,
-  kInProgress = 28,
 
   // Money: one per rule. What is refused has moved nothing.
   kAmountInvalid = 64,  // zero, negative or too large
