@@ -7,13 +7,13 @@
 
 #include "access/body_check.h"
 #include "access/session.h"
-#include "model/reason.h"
+#include "account/refusals.h"
+#include "conversation/refusals.h"
 
 namespace hongyan::access {
 namespace {
 
 using base::Code;
-using model::Reason;
 
 constexpr size_t kSyncEntries = 100;
 constexpr size_t kMaxSyncEntries = 500;
@@ -70,8 +70,7 @@ base::Result<model::SendMessage> ReadSend(Session& session, v1::SendMessage& wir
     return Invalid("a conversation is (lower user, higher user), or (0, group)");
   }
   if (!send.conversation.is_group() && !send.conversation.has(session.user())) {
-    return model::Refuse(Code::kPermissionDenied, Reason::kNotAMember,
-                         "this is not your conversation");
+    return conversation::NotAMember(send.conversation);
   }
   if (!send.client_msg_id.Assign(wire.client_msg_id())) {
     return Invalid("client_msg_id is 16 bytes, a UUIDv7");
@@ -102,11 +101,7 @@ void SendToStranger(Session& session, const proto::Frame& frame, model::SendMess
       [command, request_id, peer, send = std::move(send)](Session& it,
                                                           base::Result<bool> exists) mutable {
         if (!exists) return it.Refuse(command, request_id, exists.error());
-        if (!*exists) {
-          return it.Refuse(command, request_id,
-                           model::Refuse(Code::kNotFound, Reason::kNoSuchUser,
-                                         "there is no user " + std::to_string(peer.value)));
-        }
+        if (!*exists) return it.Refuse(command, request_id, account::NoSuchUser(peer));
         it.desk().known_users().Add(peer);
         const model::ShardId shard = it.desk().services().router.ShardOf(send.conversation);
         it.Submit(command, request_id, shard, std::move(send));

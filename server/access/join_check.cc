@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "account/refusals.h"
 #include "model/reason.h"
 
 namespace hongyan::access {
@@ -31,10 +32,7 @@ base::Result<void> JoinCheck::LookAtUsers(const account::Directory& directory) {
     const model::UserId user = users_[looked_at_];
     auto exists = directory.Exists(user);
     if (!exists) return std::move(exists).error();
-    if (!*exists) {
-      return model::Refuse(Code::kNotFound, Reason::kNoSuchUser,
-                           "there is no user " + std::to_string(user.value));
-    }
+    if (!*exists) return account::NoSuchUser(user);
   }
   return {};
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "access/session.h"
+#include "account/refusals.h"
 #include "base/bytes.h"
 #include "base/log.h"
 #include "model/reason.h"
@@ -48,12 +49,10 @@ bool Ended(Session& session) {
                                  "this device logged in again elsewhere meanwhile"));
       break;
     case model::EndReason::kRevoked:
-      session.FailJoining(Refuse(Code::kUnauthenticated, Reason::kTokenRevoked,
-                                 "this token was revoked: log in with the password"));
+      session.FailJoining(account::TokenRevoked());
       break;
     case model::EndReason::kDisabled:
-      session.FailJoining(Refuse(Code::kPermissionDenied, Reason::kUserDisabled,
-                                 "this account is disabled: ask the administrator"));
+      session.FailJoining(account::UserDisabled());
       break;
   }
   return true;

@@ -7,6 +7,7 @@
 
 #include "access/from_pool.h"
 #include "access/money_wire.h"
+#include "account/refusals.h"
 #include "model/reason.h"
 #include "money/judge.h"
 #include "money/refusals.h"
@@ -101,10 +102,7 @@ base::Result<void> MaySend(const Services& services, const model::PacketTerms& t
     const UserId peer = terms.conversation.peer_of(terms.sender);
     auto exists = services.directory.Exists(peer);
     if (!exists) return exists.error();
-    if (!*exists) {
-      return model::Refuse(Code::kNotFound, Reason::kNoSuchUser,
-                           "there is no user " + std::to_string(peer.value));
-    }
+    if (!*exists) return account::NoSuchUser(peer);
   }
   auto may =
       services.money.eligibility.MaySend(terms.conversation, terms.sender, terms.named, reach);

@@ -9,6 +9,7 @@
 #include "access/from_pool.h"
 #include "access/join_check.h"
 #include "access/session.h"
+#include "account/refusals.h"
 #include "hongyan/v1/group.pb.h"
 #include "model/reason.h"
 
@@ -32,10 +33,6 @@ base::Error Invalid(const char* text) { return {Code::kInvalidArgument, text}; }
 base::Error TooMany(const char* before, size_t most, const char* after) {
   return model::Refuse(Code::kInvalidArgument, Reason::kLimitReached,
                        before + std::to_string(most) + after);
-}
-
-base::Error NoSuchUser(const std::string& who) {
-  return model::Refuse(Code::kNotFound, Reason::kNoSuchUser, "there is no user " + who);
 }
 
 // Sorted and each once, so that a repeat of the request is the same request. False: not all are
@@ -110,7 +107,7 @@ void FindUser(Session& session, const proto::Frame& frame) {
                                              : services.directory.Find(std::string_view(name));
                    if (!found) return std::move(found).error();
                    if (!found->has_value()) {
-                     return NoSuchUser(name.empty() ? std::to_string(id.value) : "of this name");
+                     return name.empty() ? account::NoSuchUser(id) : account::NoUserOfThisName();
                    }
                    v1::FindUserReply reply;
                    reply.set_user_id((*found)->id.value);

@@ -5,6 +5,7 @@
 
 #include <absl/container/flat_hash_map.h>
 
+#include "account/refusals.h"
 #include "base/log.h"
 #include "model/reason.h"
 
@@ -18,10 +19,6 @@ using model::User;
 using model::UserId;
 
 constexpr size_t kCachedUsers = 16'384;
-
-base::Error NoSuchUser() {
-  return model::Refuse(base::Code::kNotFound, Reason::kNoSuchUser, "there is no such user");
-}
 
 Device* FindIn(std::vector<Device>& devices, const DeviceId& id) {
   const auto it = std::find_if(devices.begin(), devices.end(),
@@ -193,7 +190,7 @@ base::Result<const std::vector<Device>*> Accounts::FindDevices(UserId user) {
 base::Result<User> Accounts::GetUser(UserId user) {
   const auto found = FindUser(user);
   if (!found.ok()) return found.error();
-  if (found.value() == nullptr) return NoSuchUser();
+  if (found.value() == nullptr) return NoSuchUser(user);
   return *found.value();
 }
 
@@ -201,10 +198,7 @@ base::Result<model::SessionOpened> Accounts::Open(shard::UnitOfWork& work,
                                                   const model::OpenSession& command) {
   auto user = GetUser(command.user);
   if (!user.ok()) return std::move(user).error();
-  if (user->disabled) {
-    return model::Refuse(base::Code::kPermissionDenied, Reason::kUserDisabled,
-                         "this account is disabled: ask the administrator");
-  }
+  if (user->disabled) return UserDisabled();
   const auto found = FindDevices(command.user);
   if (!found.ok()) return found.error();
   std::vector<Device> devices = *found.value();
@@ -212,8 +206,7 @@ base::Result<model::SessionOpened> Accounts::Open(shard::UnitOfWork& work,
   const bool by_token = command.token_number != 0;
   if (by_token && (device == nullptr || command.token_number < device->lowest_token_number ||
                    command.token_number >= device->next_token_number)) {
-    return model::Refuse(base::Code::kUnauthenticated, Reason::kTokenRevoked,
-                         "this token was revoked: log in with the password");
+    return TokenRevoked();
   }
   if (device == nullptr) {
     if (auto room = MakeRoom(work, command.user, devices); !room.ok()) {

@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "account/directory.h"
+#include "account/refusals.h"
 #include "admin/errand.h"
 #include "admin/service.h"
-#include "model/reason.h"
 #include "shard/item_codec.h"
 
 namespace hongyan::admin {
@@ -207,10 +207,7 @@ void Service::ReturnParked(ErrandPtr errand, const v1::ReturnParked& request) {
                      name = request.user()]() -> base::Result<model::Item> {
     auto user = services().directory.Find(std::string_view(name));
     if (!user) return std::move(user).error();
-    if (!user->has_value()) {
-      return model::Refuse(base::Code::kNotFound, model::Reason::kNoSuchUser,
-                           "there is no user '" + name + "'");
-    }
+    if (!user->has_value()) return account::NoSuchUser(name);
     auto row = Parked({back.target, {back.source, back.number - 1}}, 1);
     if (!row) return std::move(row).error();
     if (auto other = OtherParked(packet, (*user)->id); !other) return other.error();

@@ -29,4 +29,7 @@ class Errand {
   bool answered_ = false;
 };
 
+// What a long reading is answered that the server does not wait for.
+base::Error GoingDown();
+
 }  // namespace hongyan::admin

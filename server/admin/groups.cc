@@ -3,16 +3,15 @@
 #include <utility>
 #include <vector>
 
+#include "account/refusals.h"
 #include "admin/errand.h"
 #include "admin/service.h"
-#include "model/reason.h"
 
 namespace hongyan::admin {
 namespace {
 
 using base::Code;
 using model::GroupId;
-using model::Reason;
 using model::UserId;
 
 constexpr uint32_t kMaxListed = 1000;
@@ -26,9 +25,7 @@ base::Result<void> FindAll(const account::Directory& directory, const Names& nam
   for (const std::string& name : names) {
     auto found = directory.Find(std::string_view(name));
     if (!found) return std::move(found).error();
-    if (!found->has_value()) {
-      return model::Refuse(Code::kNotFound, Reason::kNoSuchUser, "there is no user '" + name + "'");
-    }
+    if (!found->has_value()) return account::NoSuchUser(name);
     users->push_back((*found)->id);
   }
   return {};
@@ -73,10 +70,7 @@ void Service::CreateGroup(ErrandPtr errand, const v1::AdminCreateGroup& request)
     for (const int64_t id : request.member_ids()) {
       auto exists = services().directory.Exists(UserId(id));
       if (!exists) return std::move(exists).error();
-      if (!*exists) {
-        return model::Refuse(Code::kNotFound, Reason::kNoSuchUser,
-                             "there is no user " + std::to_string(id));
-      }
+      if (!*exists) return account::NoSuchUser(UserId(id));
       create.members.push_back(UserId(id));
     }
     Settle(&create.members);

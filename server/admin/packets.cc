@@ -308,8 +308,7 @@ void Service::Audit(ErrandPtr errand, const v1::Audit& request) {
                report.unread.push_back("the channels: money is still on its way between shards");
                if (report.verdict == Verdict::kProven) report.verdict = Verdict::kNotProven;
              }
-             if (ending_)
-               report.unread.push_back("the server is going down: ask again when it is up");
+             if (ending_) report.unread.push_back(GoingDown().text);
              v1::AdminReply reply;
              Fill(report, reply.mutable_audit());
              return reply;

@@ -84,12 +84,12 @@ class Counter final : public net::ConnectionHandler {
   int under_way_ = 0;
 };
 
+}  // namespace
+
 base::Error GoingDown() {
   return model::Refuse(base::Code::kUnavailable, model::Reason::kDraining,
                        "the server is going down: ask again when it is up");
 }
-
-}  // namespace
 
 // -- errand
 

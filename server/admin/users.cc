@@ -7,15 +7,15 @@
 #include <vector>
 
 #include "account/directory.h"
+#include "account/refusals.h"
 #include "admin/errand.h"
 #include "admin/service.h"
-#include "model/reason.h"
 
 namespace hongyan::admin {
 namespace {
 
+using account::NoSuchUser;
 using base::Code;
-using model::Reason;
 using model::UserId;
 
 constexpr int kMaxUsersAtOnce = 1000;
@@ -24,10 +24,6 @@ constexpr int kMaxTokensAtOnce = 1000;
 constexpr uint32_t kMaxListed = 1000;
 
 base::Error Invalid(const std::string& text) { return {Code::kInvalidArgument, text}; }
-
-base::Error NoSuchUser(const std::string& name) {
-  return model::Refuse(Code::kNotFound, Reason::kNoSuchUser, "there is no user '" + name + "'");
-}
 
 void Fill(const model::User& from, v1::UserInfo* to) {
   to->set_user_id(from.id.value);
@@ -293,10 +289,12 @@ void Service::IssueTokens(ErrandPtr errand, const v1::IssueTokens& request) {
                   name = wanted.name()](model::Reply reply) {
                    const auto* opened =
                        reply ? &std::get<model::SessionOpened>(reply.value()) : nullptr;
+                   const base::Error nobody = NoSuchUser(name);
                    if (opened == nullptr) {
-                     result->set_refused(reply.error().text);
+                     const bool unknown = reply.error().reason == nobody.reason;
+                     result->set_refused(unknown ? nobody.text : reply.error().text);
                    } else if (opened->user_name != name) {
-                     result->set_refused(NoSuchUser(name).text);  // another name has this id
+                     result->set_refused(nobody.text);  // another name has this id
                    } else {
                      account::Token token;
                      token.user = user;

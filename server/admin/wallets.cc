@@ -5,22 +5,18 @@
 #include <vector>
 
 #include "access/money_wire.h"
+#include "account/refusals.h"
 #include "admin/errand.h"
 #include "admin/service.h"
-#include "model/reason.h"
 
 namespace hongyan::admin {
 namespace {
 
+using account::NoSuchUser;
 using base::Code;
-using model::Reason;
 using model::UserId;
 
 constexpr int kMaxMovesAtOnce = static_cast<int>(money::kMaxMoves);
-
-base::Error NoSuchUser(const std::string& name) {
-  return model::Refuse(Code::kNotFound, Reason::kNoSuchUser, "there is no user '" + name + "'");
-}
 
 // Moves on their way through several shards: the answer leaves with the last part.
 struct Moving {

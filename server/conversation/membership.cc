@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "conversation/refusals.h"
 #include "model/reason.h"
 
 namespace hongyan::conversation {
@@ -27,11 +28,10 @@ base::Result<void> MaySpeak(const model::ConversationId& conversation, model::Us
                             int64_t now_ms) {
   if (!conversation.is_group()) {
     if (conversation.has(user)) return {};
-    return Refuse(Code::kPermissionDenied, Reason::kNotAMember, "this is not your conversation");
+    return NotAMember(conversation);
   }
   if (!Shows(group) || member == nullptr || !member->present()) {
-    return Refuse(Code::kPermissionDenied, Reason::kNotAMember,
-                  "you are not a member of this group");
+    return NotAMember(conversation);
   }
   if (member->muted_until_ms > now_ms) {
     return Refuse(Code::kPermissionDenied, Reason::kMuted, "you are muted in this group");

@@ -3,17 +3,12 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "model/reason.h"
+#include "conversation/refusals.h"
 
 namespace hongyan::conversation {
 namespace {
 
 constexpr size_t kMaxPageBytes = 256 << 10;
-
-base::Error NoSuchGroup() {
-  return model::Refuse(base::Code::kNotFound, model::Reason::kNoSuchGroup,
-                       "there is no such group, or you are not a member");
-}
 
 // What of [first, last] may be seen, as ascending disjoint ranges.
 std::vector<std::pair<model::ConvSeq, model::ConvSeq>> Clip(
@@ -41,15 +36,13 @@ base::Result<Reader::HistoryPage> Reader::History(model::UserId user, const Hist
     auto member = store_.FindMember(query.conversation.group(), user, reach);
     if (!member) return member.error();
     if (!member->has_value() || !(*member)->present()) {
-      return model::Refuse(base::Code::kPermissionDenied, model::Reason::kNotAMember,
-                           "you are not a member of this group");
+      return NotAMember(query.conversation);
     }
     visible = (*member)->visible;
   } else if (query.conversation.has(user)) {
     visible.push_back({model::ConvSeq(1), {}});
   } else {
-    return model::Refuse(base::Code::kPermissionDenied, model::Reason::kNotAMember,
-                         "this is not your conversation");
+    return NotAMember(query.conversation);
   }
   const model::ConvSeq last(query.before ? query.before.value - 1 : INT64_MAX);
   if (query.after >= last) return HistoryPage{};

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "conversation/refusals.h"
 #include "hongyan/v1/message.pb.h"
 #include "model/reason.h"
 
@@ -11,6 +12,7 @@ namespace hongyan::group {
 namespace {
 
 using base::Code;
+using conversation::NoSuchGroup;
 using model::Reason;
 using model::Refuse;
 using shard::ItemOutcome;
@@ -57,11 +59,6 @@ std::string ChangedBody(model::UserId actor, const std::vector<model::UserId>& a
 template <class Id>
 bool Contains(const std::vector<Id>& ids, Id id) {
   return std::find(ids.begin(), ids.end(), id) != ids.end();
-}
-
-base::Error NoSuchGroup() {
-  return Refuse(Code::kNotFound, Reason::kNoSuchGroup,
-                "there is no such group, or you are not a member");
 }
 
 }  // namespace
