@@ -22,11 +22,6 @@ inline void AppendBe32(std::string& out, uint32_t v) {
   out.append(b, 4);
 }
 
-inline void AppendBe16(std::string& out, uint16_t v) {
-  out.push_back(static_cast<char>(v >> 8));
-  out.push_back(static_cast<char>(v));
-}
-
 // REQUIRES at least 8 (4, 2) readable bytes at `p`.
 inline uint64_t ReadBe64(const void* p) {
   const auto* b = static_cast<const uint8_t*>(p);

@@ -28,9 +28,9 @@ int64_t ShardTime::NowMs() {
   const int64_t gap_ns = clock_.WallMs() * 1'000'000 - (now_ns_ + elapsed);
   const int64_t slew = elapsed / 100;
   now_ns_ += elapsed + std::clamp(gap_ns, -slew, slew);
-  gap_ms_ = gap_ns / 1'000'000;
-  const bool alarm = std::abs(gap_ms_) > kAlarmGapMs;
-  if (alarm && !alarmed_) LOG_WARN("clock_gap gap_ms={} slewing=1%", gap_ms_);
+  const int64_t gap_ms = gap_ns / 1'000'000;  // positive = the wall clock is ahead
+  const bool alarm = std::abs(gap_ms) > kAlarmGapMs;
+  if (alarm && !alarmed_) LOG_WARN("clock_gap gap_ms={} slewing=1%", gap_ms);
   alarmed_ = alarm;
   return now_ns_ / 1'000'000;
 }

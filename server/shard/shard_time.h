@@ -24,14 +24,10 @@ class ShardTime {
 
   int64_t NowMs();
 
-  // The gap to the wall clock when last read, ms; positive = the wall clock is ahead.
-  int64_t gap_ms() const { return gap_ms_; }
-
  private:
   const base::Clock& clock_;
   int64_t now_ns_ = 0;
   int64_t boot_ns_ = 0;
-  int64_t gap_ms_ = 0;
   bool alarmed_ = false;
 };
 
