@@ -202,11 +202,11 @@ mutate suspects-wait server/shard/alone.cc 'suspects.Add(command, clock.BootNs()
 mutate refused-item-parked server/shard/alone.cc \
   'run.ParkNext(arrivals, channel, "the store refused what it writes, alone in a batch");' ''
 mutate refused-due-set-apart server/shard/alone.cc 'run.SetApartDue(shard);' ''
-mutate parked-once server/shard/batch_run.cc 'Unpark(*parked);' ''
-mutate retry-bounded server/shard/batch_run.cc 'if (answer.more) return false;' ''
+mutate parked-once server/shard/parked.cc 'Unpark(*parked);' ''
+mutate retry-bounded server/shard/parked.cc 'if (answer.more) return false;' ''
 mutate accepted-is-parked server/shard/batch_run.cc \
   'PutParked({channel, std::max<int64_t>(1, mark->applied), {}, time_ms_, why, {}, 0, fen});' ''
-mutate parked-beside-parked server/shard/batch_run.cc 'while (IsParked(row.channel, row.number)) ++row.number;' ''
+mutate parked-beside-parked server/shard/parked.cc 'while (IsParked(row.channel, row.number)) ++row.number;' ''
 mutate rolled-back-source server/shard/arrivals.cc 'if (committed_.applied > source_head_) {' \
   'if (committed_.applied > source_head_ && committed_.incarnation == incarnation_) {'
 

@@ -104,7 +104,7 @@ class BatchRun {
     cluster::TravellingItem item;
   };
 
-  Work& WorkOf(model::ShardId shard);
+  UnitOfWork& WorkOf(model::ShardId shard);
   void Emit(model::ShardId source, model::ShardId target, model::Item item, int32_t entries);
   void ToOutbox(storage::ChannelId channel, cluster::TravellingItem item);
   void ApplyLocals();

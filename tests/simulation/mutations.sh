@@ -122,11 +122,11 @@ mutate trim-undelivered server/shard/courier.cc \
   'store.TrimOutbox(channel_, applied_)' 'store.TrimOutbox(channel_, head_)'
 mutate never-trim server/shard/courier.cc \
   'if (!met_ || applied_ <= trimmed_) return;' 'return;'
-mutate parked-position-lost server/shard/batch_run.cc \
+mutate parked-position-lost server/shard/parked.cc \
   'const ItemPlace place{row.channel.source, row.number, row.position};' \
   'const ItemPlace place{row.channel.source, row.number, 0};'
-mutate parked-not-released server/shard/batch_run.cc \
-  'if (row.conversation == conversation && Retry(row, &released)) ++items_applied;' ''
+mutate parked-not-released server/shard/parked.cc \
+  'if (Retry(row, &released)) ++items_applied;' ''
 mutate waiters-answered-twice server/shard/recover.cc \
   'for (const auto& abandoned : Abandoned()) unanswered.push_back(abandoned.to);' ''
 
