@@ -8,59 +8,8 @@
 # Exit code 1: a mutation survived 500 seeds, or no longer fits the source.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-root=$PWD
-work=$root/build/mutations
-wanted=" $* "
-survived=()
-found=0
-
-export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
-mkdir -p "$work/src"
-# -m: what a broken run has left built is older than everything, and is built again (ccache makes that cheap).
-# Two copies: one to break, one to mend it from, whatever happens to the tree meanwhile.
-mkdir -p "$work/whole"
-tree() { tar -C "$root" --exclude=./build --exclude=./.git -cf - . | tar -C "$1" -xmf -; }
-build() { nice ninja -C "$work/build" simulation >"$work/build.log" 2>&1; }
-
-echo "building the copy in build/mutations"
-tree "$work/src"
-tree "$work/whole"
-cmake -S "$work/src" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_FLAGS=-w >"$work/cmake.log"
-build || { cat "$work/build.log"; exit 1; }
-"$work/build/bin/simulation" --seeds 1..20 || { echo "the simulator fails without any mutation"; exit 1; }
-
-# mutate NAME FILE OLD NEW [OLD NEW]...: in FILE, each OLD (found at least once, however its lines are broken)
-# becomes NEW everywhere.
-mutate() {
-  local name=$1 file=$2
-  shift 2
-  if [[ $wanted != "  " && $wanted != *" $name "* ]]; then return; fi
-  cp "$work/whole/$file" "$work/src/$file"
-  while (($# > 0)); do
-    if ! OLD=$1 NEW=$2 perl -0777 -pi -e \
-      '$o = quotemeta $ENV{OLD}; $o =~ s/(\\\s)+/\\s+/g; $n = s/$o/$ENV{NEW}/g; END { $? = $n ? 0 : 1 }' \
-      "$work/src/$file"; then
-      printf '%-26s does not fit %s any more: "%s"\n' "$name" "$file" "$1"
-      cp "$work/whole/$file" "$work/src/$file"
-      survived+=("$name")
-      return
-    fi
-    shift 2
-  done
-  local result
-  if ! build; then
-    grep -m1 'error:' "$work/build.log" || tail -3 "$work/build.log"
-    result="DOES NOT BUILD"
-    survived+=("$name")
-  elif result=$(timeout 300 "$work/build/bin/simulation" --seeds 1..500 2>&1 | head -1); [[ $result == seed* || $result == *aborted* ]]; then
-    found=$((found + 1))
-  else
-    result="SURVIVED: $result"
-    survived+=("$name")
-  fi
-  printf '%-26s %s\n' "$name" "${result:0:170}"
-  cp "$work/whole/$file" "$work/src/$file"
-}
+. tests/mutate.sh mutations "$@"
+by simulation "$bin/simulation" --seeds 1..500
 
 # -- commits
 mutate reply-before-commit server/shard/executor.cc \
@@ -189,6 +138,4 @@ mutate notify-not-sent server/access/told.h \
 mutate own-hides-others server/inbox/inbox.cc \
   '} else if (slot.all_from != from) {' '} else if (false) {'
 
-echo
-echo "$found mutations found, ${#survived[@]} not: ${survived[*]:-}"
-((${#survived[@]} == 0))
+verdict
