@@ -17,6 +17,7 @@ namespace hongyan::admin_cli {
 namespace {
 
 constexpr uint32_t kMaxReplyBytes = 64 << 20;
+constexpr uint32_t kRequestsAtOnce = 8;
 constexpr size_t kMaxRequestBytes = 16 << 20;  // what the server's administration socket takes
 
 base::Error Failed(const std::string& what) {
@@ -71,6 +72,26 @@ base::Result<v1::AdminReply> Client::Ask(const v1::AdminRequest& request) {
   auto answer = Receive();
   if (!answer) return answer.error();
   return std::move(answer->reply);
+}
+
+base::Result<void> Client::AskForMany(
+    size_t count, size_t per_request,
+    const std::function<void(size_t place, v1::AdminRequest&)>& add,
+    const std::function<void(size_t first, const v1::AdminReply&)>& take) {
+  size_t sent = 0;
+  for (uint32_t under_way = 0; sent < count || under_way > 0; --under_way) {
+    for (; under_way < kRequestsAtOnce && sent < count; ++under_way) {
+      v1::AdminRequest request;
+      const size_t first = sent;
+      for (; sent < count && sent - first < per_request; ++sent) add(sent, request);
+      if (auto s = Send(static_cast<uint32_t>(first + 1), request); !s) return s;
+    }
+    auto answer = Receive();
+    if (!answer) return answer.error();
+    if (!answer->reply) return answer->reply.error();
+    take(answer->id - 1, *answer->reply);
+  }
+  return {};
 }
 
 base::Result<void> Client::Send(uint32_t id, const v1::AdminRequest& request) {

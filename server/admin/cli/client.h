@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "base/result.h"
@@ -23,16 +25,22 @@ class Client {
   // One request, one answer.
   base::Result<v1::AdminReply> Ask(const v1::AdminRequest& request);
 
-  // Several on their way at once: answers may come in any order, each with its request's id.
-  base::Result<void> Send(uint32_t id, const v1::AdminRequest& request);
+  // Asks for `count` things, `per_request` at a time and some requests on their way at once. `add`
+  // puts the thing at a place into a request; `take` gets each answer, in any order, with the place
+  // of its first thing. The first error ends it.
+  base::Result<void> AskForMany(
+      size_t count, size_t per_request,
+      const std::function<void(size_t place, v1::AdminRequest&)>& add,
+      const std::function<void(size_t first, const v1::AdminReply&)>& take);
+
+ private:
   struct Answer {
     uint32_t id = 0;
     base::Result<v1::AdminReply> reply;
   };
-  base::Result<Answer> Receive();
-
- private:
   explicit Client(int fd) : fd_(fd) {}
+  base::Result<void> Send(uint32_t id, const v1::AdminRequest& request);
+  base::Result<Answer> Receive();
   base::Result<void> ReadExactly(void* to, size_t bytes);
 
   int fd_;

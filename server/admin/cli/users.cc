@@ -20,7 +20,6 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kUsersPerRequest = 1000;
-constexpr uint32_t kRequestsAtOnce = 8;
 
 // One line typed without being shown.
 std::string TypeHidden(const char* prompt) {
@@ -129,36 +128,23 @@ struct ImportCounts {
 
 base::Result<ImportCounts> Import(Client& client, const std::vector<Line>& names) {
   ImportCounts counts;
-  size_t sent = 0;
-  size_t answered = 0;
-  uint32_t under_way = 0;
-  while (answered < names.size()) {
-    while (under_way < kRequestsAtOnce && sent < names.size()) {
-      v1::AdminRequest request;
-      const size_t first = sent;
-      for (; sent < names.size() && sent - first < kUsersPerRequest; ++sent) {
-        request.mutable_import_users()->add_users()->set_name(names[sent].text);
-      }
-      if (auto s = client.Send(static_cast<uint32_t>(first + 1), request); !s) return s.error();
-      ++under_way;
-    }
-    auto answer = client.Receive();
-    if (!answer) return answer.error();
-    if (!answer->reply) return answer->reply.error();
-    --under_way;
-    size_t place = answer->id - 1;
-    for (const auto& result : answer->reply->import_users().results()) {
+  const auto add = [&](size_t place, v1::AdminRequest& request) {
+    request.mutable_import_users()->add_users()->set_name(names[place].text);
+  };
+  const auto take = [&](size_t place, const v1::AdminReply& reply) {
+    for (const auto& result : reply.import_users().results()) {
+      const Line& line = names.at(place++);
       if (!result.refused().empty()) {
         ++counts.refused;
-        const Line& line = names.at(place);
         std::fprintf(stderr, "line %zu: '%s': %s\n", line.number, ShownShort(line.text).c_str(),
                      Shown(result.refused()).c_str());
       } else {
         ++(result.created() ? counts.created : counts.existed);
       }
-      ++place;
-      ++answered;
     }
+  };
+  if (auto asked = client.AskForMany(names.size(), kUsersPerRequest, add, take); !asked) {
+    return asked.error();
   }
   return counts;
 }

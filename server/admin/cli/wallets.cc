@@ -17,7 +17,6 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kMovesPerRequest = 500;
-constexpr uint32_t kRequestsAtOnce = 8;
 
 // A line of a file and what it asks for.
 struct FileMove {
@@ -107,36 +106,23 @@ struct MoveCounts {
 
 base::Result<MoveCounts> MoveAll(Client& client, const std::vector<FileMove>& moves) {
   MoveCounts counts;
-  size_t sent = 0;
-  size_t answered = 0;
-  uint32_t under_way = 0;
-  while (answered < moves.size()) {
-    while (under_way < kRequestsAtOnce && sent < moves.size()) {
-      v1::AdminRequest request;
-      const size_t first = sent;
-      for (; sent < moves.size() && sent - first < kMovesPerRequest; ++sent) {
-        *request.mutable_move_funds()->add_moves() = moves[sent].move;
-      }
-      if (auto s = client.Send(static_cast<uint32_t>(first + 1), request); !s) return s.error();
-      ++under_way;
-    }
-    auto answer = client.Receive();
-    if (!answer) return answer.error();
-    if (!answer->reply) return answer->reply.error();
-    --under_way;
-    size_t place = answer->id - 1;
-    for (const Moved& moved : answer->reply->move_funds().results()) {
+  const auto add = [&](size_t place, v1::AdminRequest& request) {
+    *request.mutable_move_funds()->add_moves() = moves[place].move;
+  };
+  const auto take = [&](size_t place, const v1::AdminReply& reply) {
+    for (const Moved& moved : reply.move_funds().results()) {
+      const FileMove& of = moves.at(place++);
       if (moved.refused().empty()) {
         ++counts.moved;
       } else {
         ++counts.refused;
-        const FileMove& of = moves.at(place);
         std::fprintf(stderr, "line %zu: '%s': %s\n", of.line, ShownShort(of.move.name()).c_str(),
                      Shown(moved.refused()).c_str());
       }
-      ++place;
-      ++answered;
     }
+  };
+  if (auto asked = client.AskForMany(moves.size(), kMovesPerRequest, add, take); !asked) {
+    return asked.error();
   }
   return counts;
 }
