@@ -47,13 +47,6 @@ std::vector<std::string> Arguments(const std::string& line) {
   return words;
 }
 
-// What follows the command, as one name: it may have spaces.
-std::string Joined(const std::vector<std::string>& words) {
-  std::string name = words[1];
-  for (size_t i = 2; i < words.size(); ++i) name += " " + words[i];
-  return name;
-}
-
 }  // namespace
 
 const std::vector<Chat::Command>& Chat::Commands() {
@@ -498,10 +491,16 @@ void Chat::FindAll(std::vector<std::string> names, std::function<void(std::vecto
   }
 }
 
+bool Chat::NeedConversation() {
+  if (here_) return true;
+  Fail("no conversation is open: /to NAME or /group ID comes first");
+  return false;
+}
+
 void Chat::To(const std::vector<std::string>& words) {
   opening_ = true;
   if (words.size() < 2) return Fail("usage: /to NAME");
-  const std::string name = Joined(words);
+  const std::string name = Joined(words, 1);
   const UserId known = names_.FindKnown(name);
   if (known && names_.me())
     return OpenConversation(Conversation::Between(names_.me(), known), true);
@@ -513,7 +512,7 @@ void Chat::To(const std::vector<std::string>& words) {
 void Chat::ToGroup(const std::vector<std::string>& words) {
   opening_ = true;
   if (words.size() < 2) return Fail("usage: /group ID-OR-NAME; /groups lists them");
-  const std::string word = Joined(words);
+  const std::string word = Joined(words, 1);
   const bool digits = word.size() < 20 && word.find_first_not_of("0123456789") == std::string::npos;
   const GroupId known = digits ? GroupId{} : names_.FindKnownGroup(word);
   if (known) return OpenConversation(Conversation::Of(known), true);
@@ -602,7 +601,7 @@ void Chat::ShowHistory(uint32_t count, int64_t before) {
 }
 
 void Chat::History(const std::vector<std::string>& words) {
-  if (!here_) return Fail("no conversation is open: /to NAME or /group ID comes first");
+  if (!NeedConversation()) return;
   const long count =
       words.size() > 1 ? std::strtol(words[1].c_str(), nullptr, 10) : long{kHistoryDefault};
   if (count < 1 || count > 1000) return Fail("usage: /history [COUNT], at most 1000");

@@ -96,6 +96,8 @@ class Chat {
   void ShowWallet(const std::vector<std::string>& words);
   void Statement(const std::vector<std::string>& words);
   void PacketYear(const std::vector<std::string>& words);
+  // False: the word is no amount, and that was said.
+  bool ReadAmount(const std::string& word, PacketOrder* order);
   void SendOrder(const PacketOrder& order, const std::string& what);
   // The outcome is not known: the same request again until it is, so that no packet is sent twice.
   void SendAgain(PacketOrder order, const std::string& what, const Error& why);
@@ -136,6 +138,8 @@ class Chat {
   void ListGroupsFrom(GroupId after, std::vector<Group> so_far,
                       std::function<void(std::vector<Group>)> then);
   void ChangeMembers(const std::vector<std::string>& words, bool add);
+  // False: none is open, and what opens one was said.
+  bool NeedConversation();
   bool NeedGroup();
   void Fail(const std::string& text);
 

@@ -6,11 +6,14 @@
 
 #include "client-sdk/chat/chat.h"
 #include "client-sdk/chat/words.h"
+#include "proto/amount.h"
 
 // The part of the chat that is about red packets, transfers and the wallet.
 
 namespace hongyan::chat {
 namespace {
+
+using proto::YuanText;
 
 constexpr size_t kPacketsKept = 1000;  // of one conversation
 constexpr size_t kIdDigits = 15;       // a number this long is a packet's id, not a message's
@@ -54,12 +57,6 @@ const char* Why(ReturnReason reason) {
     default:
       return "it could not be made";
   }
-}
-
-std::string Rest(const std::vector<std::string>& words, size_t from) {
-  std::string text;
-  for (size_t i = from; i < words.size(); ++i) text += (text.empty() ? "" : " ") + words[i];
-  return text;
 }
 
 // A whole number above 0, or 0.
@@ -233,19 +230,25 @@ std::string Chat::UnsureLeft() const {
   return text;
 }
 
+bool Chat::ReadAmount(const std::string& word, PacketOrder* order) {
+  const auto fen = proto::ParseYuan(word);
+  if (!fen) Fail("'" + word + "' is no amount: yuan, like 8.88");
+  order->amount_fen = fen.value_or(0);
+  return fen.has_value();
+}
+
 void Chat::SendPacket(const std::vector<std::string>& words) {
   static constexpr const char* kUsage =
       "usage: /packet lucky YUAN SHARES [GREETING], /packet equal YUAN SHARES [GREETING], /packet "
       "for NAME YUAN [GREETING]";
-  if (!here_) return Fail("no conversation is open: /to NAME or /group ID comes first");
+  if (!NeedConversation()) return;
   if (words.size() < 4) return Fail(kUsage);
   PacketOrder order;
   order.conversation = *here_;
-  order.greeting = Rest(words, 4);
+  order.greeting = Joined(words, 4);
   if (words[1] == "for") {
     order.kind = PacketKind::kExclusive;
-    order.amount_fen = ParseYuan(words[3]);
-    if (order.amount_fen < 0) return Fail("'" + words[3] + "' is no amount: yuan, like 8.88");
+    if (!ReadAmount(words[3], &order)) return;
     FindAll({words[2]}, [this, order, name = words[2]](const std::vector<UserId>& found) {
       PacketOrder complete = order;
       complete.named = found[0];
@@ -255,8 +258,7 @@ void Chat::SendPacket(const std::vector<std::string>& words) {
   }
   if (words[1] != "lucky" && words[1] != "equal") return Fail(kUsage);
   order.kind = words[1] == "lucky" ? PacketKind::kLucky : PacketKind::kEqual;
-  order.amount_fen = ParseYuan(words[2]);
-  if (order.amount_fen < 0) return Fail("'" + words[2] + "' is no amount: yuan, like 8.88");
+  if (!ReadAmount(words[2], &order)) return;
   const int64_t shares = Count(words[3]);
   if (shares < 1 || shares > 1'000'000) return Fail("'" + words[3] + "' is no number of shares");
   order.shares = static_cast<int32_t>(shares);
@@ -271,9 +273,8 @@ void Chat::SendTransfer(const std::vector<std::string>& words) {
   PacketOrder order;
   order.kind = PacketKind::kTransfer;
   order.conversation = *here_;
-  order.amount_fen = ParseYuan(words[1]);
-  if (order.amount_fen < 0) return Fail("'" + words[1] + "' is no amount: yuan, like 8.88");
-  order.greeting = Rest(words, 2);
+  if (!ReadAmount(words[1], &order)) return;
+  order.greeting = Joined(words, 2);
   SendOrder(order, "the transfer of " + Yuan(order.amount_fen));
 }
 
@@ -285,10 +286,7 @@ std::optional<PacketId> Chat::Meant(const std::vector<std::string>& words) {
     const PacketId id{std::strtoll(words[1].c_str(), nullptr, 10)};
     if (words[1].find_first_not_of("0123456789") == std::string::npos && id) return id;
   }
-  if (!here_) {
-    Fail("no conversation is open: /to NAME or /group ID comes first");
-    return {};
-  }
+  if (!NeedConversation()) return {};
   const auto seen = packets_.find(*here_);
   if (seen == packets_.end()) {
     Fail("no packet was seen here; /history shows earlier ones");

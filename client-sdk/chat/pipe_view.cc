@@ -3,9 +3,12 @@
 #include <iostream>
 
 #include "client-sdk/chat/words.h"
+#include "proto/amount.h"
 
 namespace hongyan::chat {
 namespace {
+
+using proto::YuanText;
 
 constexpr size_t kMaxFailedText = 64
                                   << 10;  // what was refused for its size need not come back whole

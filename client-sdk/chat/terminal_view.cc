@@ -9,9 +9,12 @@
 
 #include "client-sdk/chat/pipe_view.h"
 #include "client-sdk/chat/words.h"
+#include "proto/amount.h"
 
 namespace hongyan::chat {
 namespace {
+
+using proto::YuanText;
 
 constexpr const char* kGrey = "90";
 constexpr const char* kRed = "31";

@@ -154,25 +154,10 @@ std::vector<std::string> Words(std::string_view line, size_t count) {
   }
 }
 
-int64_t ParseYuan(std::string_view text) {
-  const size_t point = text.find('.');
-  const std::string_view yuan = text.substr(0, point);
-  std::string fen(point == std::string_view::npos ? "00" : text.substr(point + 1));
-  const auto digits = [](std::string_view part) {
-    return part.find_first_not_of("0123456789") == std::string_view::npos;
-  };
-  if (yuan.empty() || yuan.size() > 13 || fen.empty() || fen.size() > 2) return -1;
-  if (!digits(yuan) || !digits(fen)) return -1;
-  fen.resize(2, '0');
-  const int64_t amount = std::stoll(std::string(yuan)) * 100 + std::stoll(fen);
-  return amount > 0 ? amount : -1;
-}
-
-std::string YuanText(int64_t fen) {
-  const int64_t size = fen < 0 ? -fen : fen;
-  const std::string cents = std::to_string(size % 100);
-  return (fen < 0 ? "-" : "") + std::to_string(size / 100) + (cents.size() == 1 ? ".0" : ".") +
-         cents;
+std::string Joined(const std::vector<std::string>& words, size_t from) {
+  std::string text;
+  for (size_t i = from; i < words.size(); ++i) text += (text.empty() ? "" : " ") + words[i];
+  return text;
 }
 
 std::string ToHex(std::string_view bytes) {

@@ -36,10 +36,8 @@ std::string ClockTime(int64_t unix_ms);
 // Split at spaces; what remains of the line after `count` words is the last.
 std::vector<std::string> Words(std::string_view line, size_t count = SIZE_MAX);
 
-// "12", "12.3" and "12.34" yuan as fen; -1: not an amount above 0 in this form. 1234 fen as
-// "12.34".
-int64_t ParseYuan(std::string_view text);
-std::string YuanText(int64_t fen);
+// From the word `from` on, put together with spaces: a name or a text of several words.
+std::string Joined(const std::vector<std::string>& words, size_t from);
 
 std::string ToHex(std::string_view bytes);
 bool FromHex(std::string_view hex, std::string* bytes);

@@ -8,11 +8,13 @@
 #include <string>
 
 #include "admin/cli/commands.h"
+#include "proto/amount.h"
 
 namespace hongyan::admin_cli {
 namespace {
 
 using nlohmann::json;
+using proto::YuanText;
 
 constexpr int64_t kAuditPatienceS = 3600;  // it reads every row
 

@@ -9,6 +9,7 @@
 
 #include "admin/cli/commands.h"
 #include "base/clock.h"
+#include "proto/amount.h"
 #include "storage/rocksdb/rocksdb_message_store.h"
 #include "storage/rocksdb/rocksdb_money_store.h"
 
@@ -16,6 +17,7 @@ namespace hongyan::admin_cli {
 namespace {
 
 using nlohmann::json;
+using proto::YuanText;
 
 void ShowStats(Context& context, const v1::StatsReply& stats) {
   if (context.json) {

@@ -1,8 +1,6 @@
 #include "admin/cli/text.h"
 
 #include <charconv>
-#include <cinttypes>
-#include <cstdio>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
@@ -102,30 +100,6 @@ std::optional<std::string> ParseHex16(const std::string& hex) {
     bytes.push_back(static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16)));
   }
   return bytes;
-}
-
-std::optional<int64_t> ParseYuan(const std::string& text) {
-  const size_t point = text.find('.');
-  const std::string yuan = text.substr(0, point);
-  std::string fen = point == std::string::npos ? "" : text.substr(point + 1);
-  const auto digits = [](const std::string& part) {
-    return part.find_first_not_of("0123456789") == std::string::npos;
-  };
-  if (yuan.empty() || yuan.size() > 13 || fen.size() > 2 || !digits(yuan) || !digits(fen))
-    return {};
-  if (point != std::string::npos && fen.empty()) return {};
-  fen.resize(2, '0');
-  const int64_t amount = std::stoll(yuan) * 100 + std::stoll(fen);
-  if (amount == 0) return {};
-  return amount;
-}
-
-std::string YuanText(int64_t fen) {
-  const auto size = static_cast<uint64_t>(fen < 0 ? -fen : fen);
-  char text[32];
-  std::snprintf(text, sizeof text, "%s%" PRIu64 ".%02" PRIu64, fen < 0 ? "-" : "", size / 100,
-                size % 100);
-  return text;
 }
 
 std::string TimeText(int64_t ms) {

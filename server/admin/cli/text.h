@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,11 +31,6 @@ base::Result<std::vector<Line>> ReadLines(const std::string& path);
 
 // Sixteen bytes of 32 hexadecimal digits; none: not of this form.
 std::optional<std::string> ParseHex16(const std::string& hex);
-
-// "12", "12.3" and "12.34" yuan as fen; none: not an amount above 0 in this form.
-std::optional<int64_t> ParseYuan(const std::string& text);
-// 1234 fen as "12.34".
-std::string YuanText(int64_t fen);
 
 // 2026-01-31 10:11:12Z; "-" for 0.
 std::string TimeText(int64_t ms);

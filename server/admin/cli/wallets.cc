@@ -9,12 +9,15 @@
 #include <vector>
 
 #include "admin/cli/commands.h"
+#include "proto/amount.h"
 
 namespace hongyan::admin_cli {
 
 namespace {
 
 using nlohmann::json;
+using proto::ParseYuan;
+using proto::YuanText;
 
 constexpr size_t kMovesPerRequest = 500;
 

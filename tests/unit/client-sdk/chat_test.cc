@@ -55,20 +55,6 @@ TEST_CASE("glyphs are what one sees: wide, combined, and never what steers a ter
   CHECK(ForTerminal("a\nb", "  ") == "a\n  b");
 }
 
-TEST_CASE("amounts are yuan with up to two places, and nothing else") {
-  CHECK(ParseYuan("12") == 1200);
-  CHECK(ParseYuan("12.3") == 1230);
-  CHECK(ParseYuan("0.01") == 1);
-  CHECK(ParseYuan("9999999999999.99") == 999'999'999'999'999);
-  for (const char* wrong : {"", "0", "0.00", "-1", "+1", "1.", ".5", "1.234", "1,50", "1e3", "1 ",
-                            "10000000000000", "1.2.3", "zehn"}) {
-    CHECK_MESSAGE(ParseYuan(wrong) == -1, wrong);
-  }
-  CHECK(YuanText(0) == "0.00");
-  CHECK(YuanText(5) == "0.05");
-  CHECK(YuanText(-1230) == "-12.30");
-}
-
 TEST_CASE_FIXTURE(Typing, "what is typed is what is sent, bytes cut anywhere") {
   const std::string text = "h\xc3\xa4llo \xe4\xbd\xa0\xe5\xa5\xbd \xf0\x9f\x99\x82";
   for (const char c : text) Type(std::string(1, c));
