@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <utility>
@@ -14,7 +13,6 @@ namespace hongyan::chat {
 namespace {
 
 constexpr uint32_t kHistoryAtOpening = 10;
-constexpr uint32_t kHistoryDefault = 20;
 constexpr size_t kSendsAhead = 500;
 constexpr int64_t kCopiesWithinMs = 3'000;
 constexpr size_t kMaxEchoed = 10'000;
@@ -235,107 +233,6 @@ void Chat::OnSent(int64_t number, const Conversation& to, const Result<Sent>& re
   RunLines();
 }
 
-// ---- messages that come ----
-
-std::vector<UserId> Chat::UsersIn(const Message& message) {
-  std::vector<UserId> users = {message.sender};
-  if (const auto* changed = std::get_if<MembersChanged>(&message.body)) {
-    users.push_back(changed->actor);
-    users.insert(users.end(), changed->added.begin(), changed->added.end());
-    users.insert(users.end(), changed->removed.begin(), changed->removed.end());
-  } else if (const auto* created = std::get_if<GroupCreated>(&message.body)) {
-    users.push_back(created->creator);
-  } else if (const auto* packet = std::get_if<RedPacket>(&message.body)) {
-    if (packet->named) users.push_back(packet->named);
-  } else if (const auto* notice = std::get_if<PacketNotice>(&message.body)) {
-    for (const UserId user : {notice->sender, notice->user}) {
-      if (user) users.push_back(user);
-    }
-  }
-  return users;
-}
-
-void Chat::OnMessage(const Message& message) {
-  const bool here = here_ == message.conversation;
-  Open& open = conversations_[message.conversation];
-  open.last_ms = std::max(open.last_ms, message.time_ms);
-  const bool system = std::holds_alternative<MembersChanged>(message.body) ||
-                      std::holds_alternative<GroupCreated>(message.body) ||
-                      std::holds_alternative<PacketNotice>(message.body);
-  if (!message.own && !here && !system) ++open.unread;
-  if (message.own && echoed_.erase({message.conversation, message.conv_seq}) > 0) return;
-  first_shown_.try_emplace(message.conversation, message.conv_seq);
-  Display(message, false);
-}
-
-void Chat::Display(const Message& message, bool from_history) {
-  LearnPacket(message);
-  names_.InLine(message.conversation, UsersIn(message), [this, message, from_history] {
-    ShownMessage shown;
-    shown.where = names_.LabelOf(message.conversation);
-    shown.conv_seq = message.conv_seq;
-    shown.by_server = !message.sender || std::holds_alternative<MembersChanged>(message.body) ||
-                      std::holds_alternative<GroupCreated>(message.body);
-    if (!shown.by_server) shown.sender = names_.NameOf(message.sender);
-    shown.time_ms = message.time_ms;
-    shown.text = TextOf(message);
-    shown.money = std::holds_alternative<RedPacket>(message.body) ||
-                  std::holds_alternative<Transfer>(message.body);
-    shown.own = message.own;
-    shown.here = here_ == message.conversation;
-    shown.from_history = from_history;
-    view_.Show(shown);
-    ShowPrompt();
-  });
-}
-
-std::string Chat::TextOf(const Message& message) const {
-  if (message.gone) return "[no longer kept]";
-  if (message.recalled) return "[recalled]";
-  const auto names = [this](const std::vector<UserId>& users, int count) {
-    std::string text;
-    for (const UserId user : users) text += (text.empty() ? "" : ", ") + names_.NameOf(user);
-    const int more = count - static_cast<int>(users.size());
-    return more > 0 ? text + " and " + std::to_string(more) + " more" : text;
-  };
-  if (const auto* text = std::get_if<Text>(&message.body)) return text->text;
-  if (const auto* media = std::get_if<Media>(&message.body)) {
-    static constexpr const char* kKinds[] = {"image", "voice", "video", "file"};
-    return std::string("[") + kKinds[static_cast<int>(media->kind)] + " " +
-           (media->name.empty() ? media->url : media->name + " " + media->url) + "]";
-  }
-  if (const auto* custom = std::get_if<Custom>(&message.body)) {
-    return "[" + custom->type + ", " + std::to_string(custom->data.size()) + " bytes]";
-  }
-  if (const auto* created = std::get_if<GroupCreated>(&message.body)) {
-    const std::string who =
-        created->creator ? names_.NameOf(created->creator) : "the administrator";
-    return who + " made the group " + created->name + " with " + std::to_string(created->members) +
-           " members";
-  }
-  if (const auto* changed = std::get_if<MembersChanged>(&message.body)) {
-    const std::string who = changed->actor ? names_.NameOf(changed->actor) : "the administrator";
-    if (changed->removed_count == 1 && changed->added_count == 0 && !changed->removed.empty() &&
-        changed->removed[0] == changed->actor) {
-      return who + " left";
-    }
-    std::string text = who;
-    if (changed->added_count > 0) text += " added " + names(changed->added, changed->added_count);
-    if (changed->added_count > 0 && changed->removed_count > 0) text += " and";
-    if (changed->removed_count > 0)
-      text += " removed " + names(changed->removed, changed->removed_count);
-    return text;
-  }
-  if (const auto* packet = std::get_if<RedPacket>(&message.body)) return TextOf(*packet, message);
-  if (const auto* transfer = std::get_if<Transfer>(&message.body)) {
-    return TextOf(*transfer, message);
-  }
-  if (const auto* notice = std::get_if<PacketNotice>(&message.body)) {
-    return TextOf(*notice, message);
-  }
-  return "[a message this program does not know]";
-}
-
 // ---- where one is ----
 
 int Chat::UnreadElsewhere() const {
@@ -506,142 +403,6 @@ void Chat::To(const std::vector<std::string>& words) {
     return OpenConversation(Conversation::Between(names_.me(), known), true);
   FindAll({name}, [this](const std::vector<UserId>& found) {
     OpenConversation(Conversation::Between(names_.me(), found[0]), true);
-  });
-}
-
-void Chat::ToGroup(const std::vector<std::string>& words) {
-  opening_ = true;
-  if (words.size() < 2) return Fail("usage: /group ID-OR-NAME; /groups lists them");
-  const std::string word = Joined(words, 1);
-  const bool digits = word.size() < 20 && word.find_first_not_of("0123456789") == std::string::npos;
-  const GroupId known = digits ? GroupId{} : names_.FindKnownGroup(word);
-  if (known) return OpenConversation(Conversation::Of(known), true);
-  if (!digits) {
-    ListGroupsFrom({}, {}, [this, word](const std::vector<Group>& groups) {
-      for (const Group& group : groups) names_.Learn(group.id, group.name);
-      const GroupId found = names_.FindKnownGroup(word);
-      if (!found)
-        return Fail("you are in no group called " + Excerpt(word) + "; /groups lists them");
-      OpenConversation(Conversation::Of(found), true);
-    });
-    return;
-  }
-  const GroupId id{std::strtoll(word.c_str(), nullptr, 10)};
-  client_->GetGroup(id, Answer<Group>([this](const Result<Group>& group) {
-                      if (!group.ok()) return Fail(group.error().text);
-                      names_.Learn(group->id, group->name);
-                      OpenConversation(Conversation::Of(group->id), true);
-                    }));
-}
-
-void Chat::New(const std::vector<std::string>& words) {
-  opening_ = true;
-  if (words.size() < 2) return Fail("usage: /new NAME MEMBER...");
-  const std::string name = words[1];
-  const auto create = [this, name](const std::vector<UserId>& members) {
-    client_->CreateGroup(
-        name, members, Answer<GroupChange>([this, name, members](const Result<GroupChange>& made) {
-          if (!made.ok()) return Fail(made.error().text);
-          names_.Learn(made->group, name);
-          view_.Groups({{made->group, name, names_.me(), made->time_ms,
-                         static_cast<int64_t>(members.size()) + 1}});
-          OpenConversation(Conversation::Of(made->group), false);
-        }));
-  };
-  if (words.size() == 2) return create({});
-  FindAll({words.begin() + 2, words.end()}, create);
-}
-
-bool Chat::NeedGroup() {
-  if (here_ && here_->is_group()) return true;
-  Fail("this needs an open group: /group ID comes first");
-  return false;
-}
-
-void Chat::ChangeMembers(const std::vector<std::string>& words, bool add) {
-  if (!NeedGroup()) return;
-  if (words.size() < 2) return Fail("usage: " + words[0] + " NAME...");
-  FindAll({words.begin() + 1, words.end()}, [this, add, group = here_->group()](
-                                                const std::vector<UserId>& found) {
-    const std::vector<UserId> nobody;
-    client_->ChangeMembers(group, add ? found : nobody, add ? nobody : found,
-                           Answer<GroupChange>([this, add](const Result<GroupChange>& changed) {
-                             if (!changed.ok()) return Fail(changed.error().text);
-                             if (changed->conv_seq == 0)
-                               view_.Note(add ? "nothing to change: members already"
-                                              : "nothing to change: no members");
-                           }));
-  });
-}
-
-void Chat::AddMembers(const std::vector<std::string>& words) { ChangeMembers(words, true); }
-void Chat::RemoveMembers(const std::vector<std::string>& words) { ChangeMembers(words, false); }
-
-void Chat::Leave(const std::vector<std::string>&) {
-  if (!NeedGroup()) return;
-  client_->LeaveGroup(here_->group(), Answer<GroupChange>([this](const Result<GroupChange>& left) {
-                        if (!left.ok()) return Fail(left.error().text);
-                        view_.Note("you left " + names_.LabelOf(*here_).title +
-                                   "; /to NAME or /group ID opens a conversation");
-                        here_.reset();
-                        ShowPrompt();
-                      }));
-}
-
-void Chat::ShowHistory(uint32_t count, int64_t before) {
-  HistoryQuery query;
-  query.conversation = *here_;
-  query.limit = count;
-  query.before = before;
-  client_->History(query, Answer<Page<Message>>([this](const Result<Page<Message>>& page) {
-                     if (!page.ok()) return Fail(page.error().text);
-                     for (auto at = page->items.rbegin(); at != page->items.rend(); ++at)
-                       Display(*at, true);
-                   }));
-}
-
-void Chat::History(const std::vector<std::string>& words) {
-  if (!NeedConversation()) return;
-  const long count =
-      words.size() > 1 ? std::strtol(words[1].c_str(), nullptr, 10) : long{kHistoryDefault};
-  if (count < 1 || count > 1000) return Fail("usage: /history [COUNT], at most 1000");
-  ShowHistory(static_cast<uint32_t>(count), 0);
-}
-
-void Chat::ListMembersFrom(UserId after, std::vector<Member> so_far) {
-  const Conversation where = *here_;
-  client_->ListMembers(
-      where.group(), after, 0,
-      Answer<Page<Member>>([this, where, so_far](const Result<Page<Member>>& page) {
-        if (!page.ok()) return Fail(page.error().text);
-        std::vector<Member> all = so_far;
-        all.insert(all.end(), page->items.begin(), page->items.end());
-        if (page->more && !page->items.empty()) return ListMembersFrom(all.back().id, all);
-        view_.Members(names_.LabelOf(where), all);
-      }));
-}
-
-void Chat::Members(const std::vector<std::string>&) {
-  if (NeedGroup()) ListMembersFrom({}, {});
-}
-
-void Chat::ListGroupsFrom(GroupId after, std::vector<Group> so_far,
-                          std::function<void(std::vector<Group>)> then) {
-  client_->ListGroups(after, 0,
-                      Answer<Page<Group>>([this, so_far, then](const Result<Page<Group>>& page) {
-                        if (!page.ok()) return Fail(page.error().text);
-                        std::vector<Group> all = so_far;
-                        all.insert(all.end(), page->items.begin(), page->items.end());
-                        if (page->more && !page->items.empty())
-                          return ListGroupsFrom(all.back().id, all, then);
-                        then(all);
-                      }));
-}
-
-void Chat::Groups(const std::vector<std::string>&) {
-  ListGroupsFrom({}, {}, [this](const std::vector<Group>& groups) {
-    for (const Group& group : groups) names_.Learn(group.id, group.name);
-    view_.Groups(groups);
   });
 }
 

@@ -76,16 +76,32 @@ class Chat {
   void RunCommand(const std::string& line);
   void Say(const std::string& text);
   void To(const std::vector<std::string>& words);
+  void List(const std::vector<std::string>& words);
+  void Who(const std::vector<std::string>& words);
+  void Help(const std::vector<std::string>& words);
+  void Quit(const std::vector<std::string>& words);
+
+  // groups.cc
   void ToGroup(const std::vector<std::string>& words);
   void New(const std::vector<std::string>& words);
   void AddMembers(const std::vector<std::string>& words);
   void RemoveMembers(const std::vector<std::string>& words);
   void Leave(const std::vector<std::string>& words);
-  void History(const std::vector<std::string>& words);
   void Members(const std::vector<std::string>& words);
   void Groups(const std::vector<std::string>& words);
-  void List(const std::vector<std::string>& words);
-  void Who(const std::vector<std::string>& words);
+  void ListMembersFrom(UserId after, std::vector<Member> so_far);
+  void ListGroupsFrom(GroupId after, std::vector<Group> so_far,
+                      std::function<void(std::vector<Group>)> then);
+  void ChangeMembers(const std::vector<std::string>& words, bool add);
+  bool NeedGroup();
+
+  // messages.cc
+  void History(const std::vector<std::string>& words);
+  void ShowHistory(uint32_t count, int64_t before);
+  void OnMessage(const Message& message);
+  void Display(const Message& message, bool from_history);
+  std::string TextOf(const Message& message) const;
+  static std::vector<UserId> UsersIn(const Message& message);
 
   // packets.cc
   void SendPacket(const std::vector<std::string>& words);
@@ -111,13 +127,11 @@ class Chat {
   // with what to type where there is none.
   std::optional<PacketId> Meant(const std::vector<std::string>& words);
   void LearnPacket(const Message& message);
-  // "packet 12", or "a packet" where its message was not seen.
+  // The number of its message, as text; empty where that was not seen.
   std::string PacketName(const Conversation& conversation, PacketId packet) const;
   std::string TextOf(const RedPacket& packet, const Message& message) const;
   std::string TextOf(const Transfer& transfer, const Message& message) const;
   std::string TextOf(const PacketNotice& notice, const Message& message) const;
-  void Help(const std::vector<std::string>& words);
-  void Quit(const std::vector<std::string>& words);
 
   // Runs `then` on the main thread with the result, and after it the next line.
   template <class T>
@@ -133,21 +147,11 @@ class Chat {
   }
   void FindAll(std::vector<std::string> names, std::function<void(std::vector<UserId>)> then);
   void OpenConversation(const Conversation& conversation, bool show_history);
-  void ShowHistory(uint32_t count, int64_t before);
-  void ListMembersFrom(UserId after, std::vector<Member> so_far);
-  void ListGroupsFrom(GroupId after, std::vector<Group> so_far,
-                      std::function<void(std::vector<Group>)> then);
-  void ChangeMembers(const std::vector<std::string>& words, bool add);
   // False: none is open, and what opens one was said.
   bool NeedConversation();
-  bool NeedGroup();
   void Fail(const std::string& text);
 
-  void OnMessage(const Message& message);
   void OnSent(int64_t number, const Conversation& to, const Result<Sent>& result);
-  void Display(const Message& message, bool from_history);
-  std::string TextOf(const Message& message) const;
-  static std::vector<UserId> UsersIn(const Message& message);
   void ShowPrompt();
   int UnreadElsewhere() const;
   void Load();
