@@ -13,13 +13,14 @@
 
 namespace hongyan::storage {
 
-// What a contract test needs of an adapter: an empty store with four shards, its process dying and
-// coming back, and commits that fail on demand. Every test runs on each of ADAPTERS.
-class MemoryAdapter {
+// What a contract test needs of an adapter: an empty store with so many shards, its process dying
+// and coming back, and commits that fail on demand. Every test runs on each of ADAPTERS.
+template <class Port, class Store, class State, int kShards>
+class MemoryAdapterOf {
  public:
-  MemoryAdapter() { Open(); }
+  MemoryAdapterOf() { Open(); }
 
-  MessageStore& store() { return *store_; }
+  Port& store() { return *store_; }
 
   // The process ends in good order and starts again on the same data.
   void Restart() {
@@ -36,20 +37,21 @@ class MemoryAdapter {
     MemoryFaults faults;
     faults.commit = [this] { return broken_ ? CommitFate::kUnknownLost : CommitFate::kApply; };
     faults.reopen_fails = [this] { return broken_; };
-    store_ = std::make_unique<MemoryMessageStore>(state_, std::move(faults));
+    store_ = std::make_unique<Store>(state_, std::move(faults));
   }
 
-  std::shared_ptr<MemoryState> state_ = MemoryState::Create(7, 4);
-  std::unique_ptr<MemoryMessageStore> store_;
+  std::shared_ptr<State> state_ = State::Create(7, kShards);
+  std::unique_ptr<Store> store_;
   bool broken_ = false;
 };
 
-class RocksdbAdapter {
+template <class Port, class Store, int kShards>
+class RocksdbAdapterOf {
  public:
-  RocksdbAdapter() { Open(); }
+  RocksdbAdapterOf() { Open(); }
 
-  MessageStore& store() { return *store_; }
-  RocksdbMessageStore& rocksdb_store() { return *store_; }
+  Port& store() { return *store_; }
+  Store& rocksdb_store() { return *store_; }
   const std::string& path() const { return directory_.path(); }
   FaultyFileSystem& files() { return *files_; }
   base::ManualClock& clock() { return clock_; }
@@ -58,6 +60,7 @@ class RocksdbAdapter {
     RocksdbOptions options;
     options.path = path();
     options.clock = &clock_;
+    options.shards = kShards;
     options.disk_reserve_bytes = 0;
     options.block_cache_bytes = 8 << 20;
     options.write_buffer_bytes = 4 << 20;
@@ -75,19 +78,21 @@ class RocksdbAdapter {
   void Heal() { files_->disk_full = false; }
 
  private:
-  void Open() { store_ = std::move(*RocksdbMessageStore::Open(options())); }
+  void Open() { store_ = std::move(*Store::Open(options())); }
 
   TemporaryDirectory directory_;
   base::ManualClock clock_{1'790'000'000'000};
   std::shared_ptr<FaultyFileSystem> files_ = std::make_shared<FaultyFileSystem>();
   std::unique_ptr<rocksdb::Env> env_ = rocksdb::NewCompositeEnv(files_);
-  std::unique_ptr<RocksdbMessageStore> store_;
+  std::unique_ptr<Store> store_;
 };
 
+using MemoryAdapter = MemoryAdapterOf<MessageStore, MemoryMessageStore, MemoryState, 4>;
+using RocksdbAdapter = RocksdbAdapterOf<MessageStore, RocksdbMessageStore, 4>;
 #define ADAPTERS MemoryAdapter, RocksdbAdapter
 
 // One commit of what `fill` stages.
-inline CommitOutcome Commit(MessageStore& store, const std::function<void(Batch&)>& fill) {
+inline CommitOutcome Commit(ShardStore& store, const std::function<void(Batch&)>& fill) {
   auto batch = store.NewBatch();
   fill(*batch);
   return store.Commit(std::move(batch));

@@ -44,7 +44,7 @@ model::Claim MakeClaim(PacketId packet, int32_t ordinal) {
 }
 
 void InsertDay(MoneyStore& store, int32_t day, int64_t packets, model::ShardId shard = kShard) {
-  CHECK(CommitMoney(store, [&](Batch& batch) {
+  CHECK(Commit(store, [&](Batch& batch) {
           for (int64_t number = 1; number <= packets; ++number) {
             const PacketId id = MakeId(day, number);
             store.packets().InsertPacket(batch, shard, MakePacket(id));
@@ -76,7 +76,7 @@ model::ArchivedDay WriteFile(MoneyStore& store, int32_t day, model::ShardId shar
 
 model::ArchivedDay Archive(MoneyStore& store, int32_t day, model::ShardId shard = kShard) {
   const model::ArchivedDay archived = WriteFile(store, day, shard);
-  CHECK(CommitMoney(store, [&](Batch& batch) { store.days().Archive(batch, shard, archived); }) ==
+  CHECK(Commit(store, [&](Batch& batch) { store.days().Archive(batch, shard, archived); }) ==
         CommitOutcome::kCommitted);
   return archived;
 }
@@ -85,7 +85,7 @@ model::ArchivedDay Archive(MoneyStore& store, int32_t day, model::ShardId shard 
 std::optional<PacketId> RestoreSlice(MoneyStore& store, int32_t day, PacketId after,
                                      size_t max_records) {
   DayStore::Restored restored;
-  CHECK(CommitMoney(store, [&](Batch& batch) {
+  CHECK(Commit(store, [&](Batch& batch) {
           restored = *store.days().Restore(batch, kShard, day, after, max_records);
         }) == CommitOutcome::kCommitted);
   if (restored.done) return std::nullopt;
@@ -247,7 +247,7 @@ TEST_CASE_TEMPLATE("a commit that is lost leaves the day in the store", Adapter,
   InsertDay(adapter.store(), kDay, 3);
   const auto written = WriteFile(adapter.store(), kDay);
   adapter.Break();
-  CHECK(CommitMoney(adapter.store(), [&](Batch& batch) {
+  CHECK(Commit(adapter.store(), [&](Batch& batch) {
           adapter.store().days().Archive(batch, kShard, written);
         }) == CommitOutcome::kUnknown);
   adapter.Heal();

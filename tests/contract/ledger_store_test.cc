@@ -67,7 +67,7 @@ TEST_CASE_TEMPLATE("a wallet is as it was last put, and belongs to its shard", A
                    MONEY_ADAPTERS) {
   Adapter adapter;
   CHECK_FALSE(adapter.store().ledger().FindWallet(kShard, UserId(1))->has_value());
-  CommitMoney(adapter.store(), [&](Batch& batch) {
+  Commit(adapter.store(), [&](Batch& batch) {
     LedgerStore& ledger = adapter.store().ledger();
     ledger.PutWallet(batch, kShard, MakeWallet(1, 5));
     ledger.PutWallet(batch, kShard, MakeWallet(1, 900'000'000'000));
@@ -84,7 +84,7 @@ TEST_CASE_TEMPLATE("a wallet is as it was last put, and belongs to its shard", A
 
 TEST_CASE_TEMPLATE("wallets are listed by user id, shard by shard", Adapter, MONEY_ADAPTERS) {
   Adapter adapter;
-  CommitMoney(adapter.store(), [&](Batch& batch) {
+  Commit(adapter.store(), [&](Batch& batch) {
     for (const int64_t user : {300, 2, 255, 256}) {
       adapter.store().ledger().PutWallet(batch, kShard, MakeWallet(user, user));
     }
@@ -111,7 +111,7 @@ TEST_CASE_TEMPLATE("a statement is read newest first, in pages", Adapter, MONEY_
   LedgerStore& ledger = adapter.store().ledger();
   CHECK(ledger.ReadStatement(kShard, UserId(1), 0, 10)->empty());
   for (int64_t seq = 1; seq <= 300; ++seq) {
-    CommitMoney(adapter.store(), [&](Batch& batch) {
+    Commit(adapter.store(), [&](Batch& batch) {
       ledger.AppendStatement(batch, kShard, UserId(1), MakeRow(seq));
       ledger.AppendStatement(batch, kShard, UserId(2), MakeRow(seq));
     });
@@ -132,7 +132,7 @@ TEST_CASE_TEMPLATE("a statement is read newest first, in pages", Adapter, MONEY_
 
 TEST_CASE_TEMPLATE("a statement row is as it was written", Adapter, MONEY_ADAPTERS) {
   Adapter adapter;
-  CommitMoney(adapter.store(), [&](Batch& batch) {
+  Commit(adapter.store(), [&](Batch& batch) {
     adapter.store().ledger().AppendStatement(batch, kShard, UserId(1), MakeRow(5));
     CHECK(batch.records() == 1);
   });
@@ -158,7 +158,7 @@ TEST_CASE_TEMPLATE("the outcome of a send is found by user and request", Adapter
   LedgerStore& ledger = adapter.store().ledger();
   const auto request = MakeRequest(1);
   CHECK_FALSE(ledger.FindSend(UserId(1), request)->has_value());
-  CommitMoney(adapter.store(), [&](Batch& batch) {
+  Commit(adapter.store(), [&](Batch& batch) {
     ledger.PutSend(batch, UserId(1), request,
                    {UINT64_MAX - 5, model::PacketId(2'071'700'000'000'000'011), 0, 1'790,
                     model::ReturnReason::kTooLate});
@@ -182,7 +182,7 @@ TEST_CASE_TEMPLATE("the outcome of a send is found by user and request", Adapter
 TEST_CASE_TEMPLATE("the outcome of a move is found by user and id", Adapter, MONEY_ADAPTERS) {
   Adapter adapter;
   const std::string longest(64, '\xff');
-  CommitMoney(adapter.store(), [&](Batch& batch) {
+  Commit(adapter.store(), [&](Batch& batch) {
     LedgerStore& ledger = adapter.store().ledger();
     ledger.PutMove(batch, UserId(1), "a", {-5, 7, 100, 1'790});
     ledger.PutMove(batch, UserId(1), longest, {6, 8, 106, 1'791});
@@ -205,7 +205,7 @@ TEST_CASE_TEMPLATE("the outcome of a move is found by user and id", Adapter, MON
 TEST_CASE_TEMPLATE("the books of a shard are one row", Adapter, MONEY_ADAPTERS) {
   Adapter adapter;
   CHECK(adapter.store().ledger().ReadBooks(kShard)->sum() == 0);
-  CommitMoney(adapter.store(), [&](Batch& batch) {
+  Commit(adapter.store(), [&](Batch& batch) {
     LedgerStore& ledger = adapter.store().ledger();
     ledger.PutBooks(batch, kShard, {1, 2, 3, -4, 5, 7, 20'717, 99'999'999, 3});
     ledger.PutBooks(batch, kShard, {10, 20, 30, -40, 50, 70, 20'718, 12, 4});
@@ -254,7 +254,7 @@ TEST_CASE_TEMPLATE("a snapshot of money stays as it was while commits go on", Ad
   Adapter adapter;
   MoneyStore& store = adapter.store();
   const auto commit = [&](int64_t number) {
-    return CommitMoney(store, [&](Batch& batch) {
+    return Commit(store, [&](Batch& batch) {
       store.ledger().PutWallet(batch, kShard, MakeWallet(number, number));
       model::Packet packet;
       packet.header.id = model::PacketId(number);
@@ -285,7 +285,7 @@ TEST_CASE_TEMPLATE("a money store answers nothing after an unknown ending until 
   Adapter adapter;
   MoneyStore& store = adapter.store();
   const auto put = [&](int64_t user) {
-    return CommitMoney(store, [&](Batch& batch) {
+    return Commit(store, [&](Batch& batch) {
       store.ledger().PutWallet(batch, kShard, MakeWallet(user, user));
       ShardHead head;
       head.batch = user;
@@ -313,16 +313,16 @@ TEST_CASE_TEMPLATE("a money store answers nothing after an unknown ending until 
 TEST_CASE("a memory store fires the guard for what must be new and is there already") {
   MemoryMoneyStore store(MemoryMoneyState::Create(1, 2));
   const auto twice = [&](const std::function<void(Batch&)>& fill) {
-    CHECK(CommitMoney(store, fill) == CommitOutcome::kCommitted);
+    CHECK(Commit(store, fill) == CommitOutcome::kCommitted);
     const int64_t before = store.collisions();
-    CHECK(CommitMoney(store, fill) == CommitOutcome::kGuardFired);
+    CHECK(Commit(store, fill) == CommitOutcome::kGuardFired);
     CHECK(store.collisions() == before + 1);
   };
   model::Packet packet;
   packet.header.id = model::PacketId(5);
   twice([&](Batch& b) { store.ledger().AppendStatement(b, kShard, UserId(1), MakeRow(1)); });
   const auto put_send = [&](int64_t number, model::ReturnReason returned) {
-    return CommitMoney(store, [&](Batch& b) {
+    return Commit(store, [&](Batch& b) {
       store.ledger().PutSend(b, UserId(1), MakeRequest(1),
                              {5, model::PacketId(number), 0, 9, returned});
     });
@@ -336,7 +336,7 @@ TEST_CASE("a memory store fires the guard for what must be new and is there alre
     store.packets().InsertClaim(b, kShard, model::PacketId(5), {UserId(1), 1, 10, 0, 0});
   });
   // The same share given to two people.
-  CHECK(CommitMoney(store, [&](Batch& b) {
+  CHECK(Commit(store, [&](Batch& b) {
           store.packets().InsertClaim(b, kShard, model::PacketId(5), {UserId(2), 1, 10, 0, 0});
         }) == CommitOutcome::kGuardFired);
 }

@@ -20,7 +20,7 @@ namespace {
 using model::UserId;
 
 CommitOutcome CommitWallet(MoneyStore& store, int64_t number) {
-  return CommitMoney(store, [&](Batch& batch) {
+  return Commit(store, [&](Batch& batch) {
     model::Wallet wallet;
     wallet.user = UserId(number);
     store.ledger().PutWallet(batch, kShard, wallet);
@@ -192,7 +192,7 @@ TEST_CASE("outcomes of sends fall out after eight days by both clocks, moves nev
   const auto old = RequestAt(now - 7 * kDayMs);
   const auto young = RequestAt(now - 6 * kDayMs);
   const auto commit = [&](int64_t number, int64_t time_ms) {
-    CommitMoney(adapter.store(), [&](Batch& batch) {
+    Commit(adapter.store(), [&](Batch& batch) {
       LedgerStore& ledger = adapter.store().ledger();
       if (number == 1) {
         ledger.PutSend(batch, UserId(1), old, {1, model::PacketId(1), 0, now, {}});
@@ -248,10 +248,10 @@ TEST_CASE("an open and its credit write four records, and a batch six and two pe
   packet.header.terms.total_fen = 20'000;
   packet.header.terms.shares = 100;
   packet.status = {model::PacketState::kOpen, 100, 20'000, 0, 0, 0, 0, false, 0};
-  CommitMoney(store, [&](Batch& b) { store.packets().InsertPacket(b, kShard, packet); });
+  Commit(store, [&](Batch& b) { store.packets().InsertPacket(b, kShard, packet); });
   const StoreStats before = store.stats();
   constexpr int64_t kOpens = 100;
-  CommitMoney(store, [&](Batch& batch) {
+  Commit(store, [&](Batch& batch) {
     OutboxRow row{1, kOpens, {}, 0, {}};
     for (int32_t i = 1; i <= kOpens; ++i) {
       const UserId user(1'000'000'000'000 + i);
@@ -298,7 +298,7 @@ TEST_CASE("packets whose rows cannot be read are listed with those in quarantine
   RocksdbMoneyAdapter adapter;
   MoneyStore& store = adapter.store();
   std::vector<model::PacketId> ids;
-  CommitMoney(store, [&](Batch& batch) {
+  Commit(store, [&](Batch& batch) {
     for (int64_t number = 0; number < 6; ++number) {
       model::Packet packet;
       packet.header.id = model::PacketId((20'717 + number) * 100'000'000'000'000 + number);
@@ -308,7 +308,7 @@ TEST_CASE("packets whose rows cannot be read are listed with those in quarantine
       ids.push_back(packet.header.id);
     }
   });
-  CommitMoney(store, [&](Batch& batch) {
+  Commit(store, [&](Batch& batch) {
     auto& rows = static_cast<RocksdbBatch&>(batch);
     rows.Replace(Table::kPackets, PacketKey(kShard, ids[1]), "\xff");
     rows.Replace(Table::kStatuses, PacketKey(kShard, ids[2]), "\xff");

@@ -40,13 +40,12 @@ model::Packet MakePacket(PacketId id, int64_t expires_ms = 1'790'086'400'000) {
 }
 
 void Insert(MoneyStore& store, const model::Packet& packet, model::ShardId shard = kShard) {
-  CHECK(CommitMoney(store, [&](Batch& batch) {
-          store.packets().InsertPacket(batch, shard, packet);
-        }) == CommitOutcome::kCommitted);
+  CHECK(Commit(store, [&](Batch& batch) { store.packets().InsertPacket(batch, shard, packet); }) ==
+        CommitOutcome::kCommitted);
 }
 
 void Put(MoneyStore& store, const model::Packet& packet) {
-  CHECK(CommitMoney(store, [&](Batch& batch) {
+  CHECK(Commit(store, [&](Batch& batch) {
           store.packets().PutStatus(batch, kShard, packet.header, packet.status);
         }) == CommitOutcome::kCommitted);
 }
@@ -66,7 +65,7 @@ TEST_CASE_TEMPLATE("a packet is as it was inserted", Adapter, MONEY_ADAPTERS) {
   Adapter adapter;
   const PacketId id = MakeId(0, 1);
   CHECK_FALSE(adapter.store().packets().FindPacket(kShard, id)->has_value());
-  CommitMoney(adapter.store(), [&](Batch& batch) {
+  Commit(adapter.store(), [&](Batch& batch) {
     adapter.store().packets().InsertPacket(batch, kShard, MakePacket(id));
     CHECK(batch.records() == 3);  // header, status, expiry key
   });
@@ -100,7 +99,7 @@ TEST_CASE_TEMPLATE("a status is as it was last put, and many in a batch cost one
   Adapter adapter;
   model::Packet packet = MakePacket(MakeId(0, 1));
   Insert(adapter.store(), packet);
-  CommitMoney(adapter.store(), [&](Batch& batch) {
+  Commit(adapter.store(), [&](Batch& batch) {
     for (int32_t left = 99; left >= 40; --left) {
       packet.status.state = PacketState::kOpen;
       packet.status.left = left;
@@ -135,7 +134,7 @@ TEST_CASE_TEMPLATE("a status of the batch that inserts the packet is the packet'
                    MONEY_ADAPTERS) {
   Adapter adapter;
   model::Packet packet = MakePacket(MakeId(0, 1), 500);
-  CommitMoney(adapter.store(), [&](Batch& batch) {
+  Commit(adapter.store(), [&](Batch& batch) {
     adapter.store().packets().InsertPacket(batch, kShard, packet);
     packet.status.state = PacketState::kRefused;
     packet.status.refund_fen = 20'000;
@@ -149,7 +148,7 @@ TEST_CASE_TEMPLATE("a status of the batch that inserts the packet is the packet'
 TEST_CASE_TEMPLATE("claims are found by user and listed by ordinal", Adapter, MONEY_ADAPTERS) {
   Adapter adapter;
   const PacketId id = MakeId(0, 1);
-  CommitMoney(adapter.store(), [&](Batch& batch) {
+  Commit(adapter.store(), [&](Batch& batch) {
     PacketStore& packets = adapter.store().packets();
     for (int32_t ordinal = 1; ordinal <= 300; ++ordinal) {
       packets.InsertClaim(
