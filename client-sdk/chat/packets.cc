@@ -260,7 +260,8 @@ void Chat::SendPacket(const std::vector<std::string>& words) {
   order.kind = words[1] == "lucky" ? PacketKind::kLucky : PacketKind::kEqual;
   if (!ReadAmount(words[2], &order)) return;
   const int64_t shares = Count(words[3]);
-  if (shares < 1 || shares > 1'000'000) return Fail("'" + words[3] + "' is no number of shares");
+  if (shares < 1 || shares > 1'000'000)
+    return Fail("'" + words[3] + "' is no number of shares: 1 to 1000000");
   order.shares = static_cast<int32_t>(shares);
   SendOrder(order, order.kind == PacketKind::kLucky ? "the lucky packet" : "the packet");
 }

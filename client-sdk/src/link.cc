@@ -151,9 +151,9 @@ void Link::Core::Resolve() {
         const auto keep = core->shared_from_this();
         core->resolving_ = nullptr;
         if (status != 0) {
-          core->GoDown(
-              DownReason::kConnectFailed,
-              "cannot find the host of '" + core->options_.address + "': " + uv_strerror(status));
+          core->GoDown(DownReason::kConnectFailed,
+                       "cannot find the host of '" + core->options_.address +
+                           "': " + uv_strerror(status) + ": give another name");
           return;
         }
         core->addresses_ = std::move(owned);
@@ -222,7 +222,8 @@ void Link::Core::TryNextAddress() {
     Drop(std::exchange(socket_, nullptr));
     last_error_ = uv_strerror(rc);
   }
-  GoDown(DownReason::kConnectFailed, "cannot connect to " + options_.address + ": " + last_error_);
+  GoDown(DownReason::kConnectFailed, "cannot connect to " + options_.address + ": " + last_error_ +
+                                         ": start the server there, or give its address");
 }
 
 void Link::Core::ConnectUnix(const std::string& path) {

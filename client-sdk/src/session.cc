@@ -146,7 +146,9 @@ void Session::OnSessionEnded(std::string_view payload) {
   if (!ended.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return;
   switch (ended.reason()) {
     case v1::END_REPLACED:
-      Stop(StopReason::kReplaced, "this device has logged in from elsewhere");
+      Stop(StopReason::kReplaced,
+           "this device has logged in from elsewhere, and only one can be it: two programs need a "
+           "store each");
       return;
     case v1::END_DISABLED:
       Stop(StopReason::kDisabled, "the account is disabled; ask the administrator");

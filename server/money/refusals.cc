@@ -53,7 +53,9 @@ base::Error Refusal(Reason rule) {
                  "name somebody else who is in the conversation for an exclusive packet or a "
                  "transfer, and nobody for the other kinds");
     case Reason::kNoFunds:
-      return say(Code::kFailedPrecondition, "the wallet holds less than that; nothing was moved");
+      return say(Code::kFailedPrecondition,
+                 "the wallet holds less than that, and nothing was moved: take less, or have money "
+                 "paid in first");
     case Reason::kWalletFrozen:
       return say(Code::kPermissionDenied,
                  "the wallet is frozen: it receives, but pays nothing out; ask the administrator");
