@@ -49,8 +49,7 @@ void Puller::OnReady(UserId me, int64_t head) {
   }
   // A server that knows less than we have seen was restored: asking makes it say so.
   if (head >= 0 && head < cursor_) unknown_ = true;
-  caught_up_ = !unknown_ && head_ <= cursor_;
-  if (caught_up_) {
+  if (!unknown_ && head_ <= cursor_) {
     session_.Proven();
     events_.on_caught_up();
     events_.on_synced();
@@ -61,7 +60,6 @@ void Puller::OnReady(UserId me, int64_t head) {
 
 void Puller::OnLost() {
   in_flight_ = false;
-  caught_up_ = false;
   retry_.Disarm();
   own_copy_.Disarm();
   awaited_.clear();  // the next login's head tells
@@ -146,7 +144,6 @@ void Puller::OnReply(int64_t asked_from, Result<v1::SyncReply> reply) {
   }
   if (!reply->more() && cursor_ >= reply->head()) {
     session_.Proven();
-    caught_up_ = true;
     events_.on_caught_up();
     events_.on_synced();
   }

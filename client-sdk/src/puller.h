@@ -45,7 +45,6 @@ class Puller {
   void OnAcknowledged(const std::string& client_msg_id);
 
   // Since the login at hand.
-  bool caught_up() const { return caught_up_; }
   int64_t cursor() const { return cursor_; }
   int64_t head() const { return head_; }
 
@@ -74,7 +73,6 @@ class Puller {
   int64_t awaited_since_ms_ = 0;
   bool unknown_ = false;  // there may be something although no head says so
   bool in_flight_ = false;
-  bool caught_up_ = false;
 };
 
 }  // namespace hongyan::sdk
