@@ -142,8 +142,8 @@ mutate refused-due-set-apart server/shard/alone.cc 'run.SetApartDue(shard);' ''
 mutate parked-once server/shard/parked.cc 'Unpark(*parked);' ''
 mutate retry-bounded server/shard/parked.cc 'if (answer.more) return false;' ''
 mutate accepted-is-parked server/shard/batch_run.cc \
-  'PutParked({channel, std::max<int64_t>(1, mark->applied), {}, time_ms_, why, {}, 0, fen});' ''
-mutate parked-beside-parked server/shard/parked.cc 'while (IsParked(row.channel, row.number)) ++row.number;' ''
+  'PutParked({channel, *place, {}, time_ms_, why, {}, 0, fen});' ''
+mutate parked-beside-parked server/shard/parked.cc 'if (!taken) return number;' 'return number;'
 mutate rolled-back-source server/shard/arrivals.cc 'if (committed_.applied > source_head_) {' \
   'if (committed_.applied > source_head_ && committed_.incarnation == incarnation_) {'
 

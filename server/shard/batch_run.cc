@@ -220,6 +220,8 @@ model::Reply BatchRun::AcceptChannel(const model::AcceptChannel& accept) {
   const int64_t fen = mark->total_fen - arrivals->second.mark().total_fen;
   if (fen != 0) {
     const size_t before = batch_->records();
+    const auto place = FreePlace(channel, std::max<int64_t>(1, mark->applied));
+    if (!place) return place.error();
     Logic& logic = *driven_.shards.at(accept.target).logic;
     if (auto booked = logic.Suspend(WorkOf(accept.target), fen); !booked) return booked.error();
     MarkTouched(accept.target, before);
@@ -228,7 +230,7 @@ model::Reply BatchRun::AcceptChannel(const model::AcceptChannel& accept) {
         fen > 0
             ? "given up when its channel was accepted: counted by the source, brought by no item"
             : "taken twice: its channel was accepted, and the source does not know of it";
-    PutParked({channel, std::max<int64_t>(1, mark->applied), {}, time_ms_, why, {}, 0, fen});
+    PutParked({channel, *place, {}, time_ms_, why, {}, 0, fen});
   }
   arrivals->second.Accept(*mark);
   LOG_WARN("channel_accepted source={} target={} applied={} to_suspense_fen={}", accept.source,

@@ -114,8 +114,8 @@ class BatchRun {
   // False = its money could not be booked: it stays the channel's next item.
   bool Park(Arrivals& arrivals, storage::ChannelId channel, const cluster::TravellingItem& item,
             int64_t fen, model::ConversationId waits_for, std::string why);
+  base::Result<int64_t> FreePlace(storage::ChannelId channel, int64_t number) const;
   void PutParked(storage::ParkedItem row);
-  bool IsParked(storage::ChannelId channel, int64_t number) const;
   // False = there was no room for all of them.
   bool Release(model::ShardId target, model::ConversationId conversation, size_t max_records);
   // Calls visit(row) for parked items of a target as this batch sees them, from behind `after`, by

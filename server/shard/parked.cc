@@ -38,19 +38,22 @@ void BatchRun::ParkNext(Arrivals& arrivals, storage::ChannelId channel, std::str
 bool BatchRun::Park(Arrivals& arrivals, storage::ChannelId channel,
                     const cluster::TravellingItem& item, int64_t fen,
                     model::ConversationId waits_for, std::string why) {
+  const auto no = [&](const base::Error& error) {
+    LOG_WARN("item_not_parked source={} target={} number={} error=\"{}\"", channel.source,
+             channel.target, item.number, error.text);
+    return false;
+  };
+  const auto place = FreePlace(channel, item.number);
+  if (!place) return no(place.error());
   if (fen != 0) {
     const auto booked =
         driven_.shards.at(channel.target).logic->Suspend(WorkOf(channel.target), fen);
-    if (!booked) {
-      LOG_WARN("item_not_parked source={} target={} number={} error=\"{}\"", channel.source,
-               channel.target, item.number, booked.error().text);
-      return false;
-    }
+    if (!booked) return no(booked.error());
   }
   LOG_ERROR("item_parked source={} target={} number={} conversation={}/{} why=\"{}\"",
             channel.source, channel.target, item.number, waits_for.a, waits_for.b, why);
   storage::ParkedItem parked{channel,
-                             item.number,
+                             *place,
                              waits_for,
                              time_ms_,
                              std::move(why),
@@ -62,22 +65,29 @@ bool BatchRun::Park(Arrivals& arrivals, storage::ChannelId channel,
   return true;
 }
 
-// Under its item's number, or the next one under which nothing is parked: a source that lost its
-// tail gives numbers again.
+// Its item's number, or the next one under which nothing is parked: a source that lost its tail
+// gives numbers again.
+base::Result<int64_t> BatchRun::FreePlace(storage::ChannelId channel, int64_t number) const {
+  for (;; ++number) {
+    const auto changed = parked_.find({channel, number});
+    if (changed != parked_.end()) {
+      if (!changed->second) return number;
+      continue;
+    }
+    const auto rows = store_.channels().ListParked(channel.target, {channel.source, number - 1}, 1);
+    if (!rows) return rows.error();
+    const bool taken =
+        !rows->empty() && rows->front().channel == channel && rows->front().number == number;
+    if (!taken) return number;
+  }
+}
+
+// REQUIRES a free place.
 void BatchRun::PutParked(storage::ParkedItem row) {
-  while (IsParked(row.channel, row.number)) ++row.number;
   store_.channels().Park(*batch_, row);
   driven_.shards.at(row.channel.target).touched = true;
   ++parked_change;
   parked_[{row.channel, row.number}] = std::move(row);
-}
-
-bool BatchRun::IsParked(storage::ChannelId channel, int64_t number) const {
-  const auto changed = parked_.find({channel, number});
-  if (changed != parked_.end()) return changed->second.has_value();
-  const auto rows = store_.channels().ListParked(channel.target, {channel.source, number - 1}, 1);
-  return rows && !rows->empty() && rows->front().channel == channel &&
-         rows->front().number == number;
 }
 
 base::Result<void> BatchRun::VisitParked(
