@@ -1,5 +1,7 @@
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <initializer_list>
 #include <optional>
 #include <string>
@@ -342,13 +344,17 @@ TEST_CASE("a day's file that cannot be written leaves nothing behind") {
 
 TEST_CASE(
     "who stops the reclaiming of a day does not wait for it, and its packets stay as they are") {
+  std::atomic<bool> stops{false};
   RocksdbMoneyAdapter adapter;
+  adapter.files().on_table = [&] {
+    if (stops) adapter.store().days().StopReclaiming();
+  };
   InsertDay(adapter.store(), kDay, 500);
   Archive(adapter.store(), kDay);
-  adapter.files().on_table = [&] { adapter.store().days().StopReclaiming(); };
+  stops = true;
   CHECK_FALSE(adapter.store().days().Reclaim(kShard, kDay).ok());
   CHECK_FALSE(adapter.store().days().Reclaim(kShard, kDay).ok());
-  adapter.files().on_table = nullptr;
+  stops = false;
   CheckDay(adapter.store().packets(), kDay, 500);
   adapter.Restart();
   CHECK(adapter.store().days().Reclaim(kShard, kDay).ok());
@@ -356,7 +362,12 @@ TEST_CASE(
 }
 
 TEST_CASE("a database that is to be closed does not wait for what it merges") {
+  std::function<void()> close;
+  std::atomic<bool> closes{false};
   RocksdbMoneyAdapter adapter;
+  adapter.files().on_table = [&] {
+    if (closes.exchange(false)) close();
+  };
   InsertDay(adapter.store(), kDay, 500);
   adapter.Close();
   DatabaseOptions options;
@@ -366,8 +377,7 @@ TEST_CASE("a database that is to be closed does not wait for what it merges") {
   Database database(options);
   REQUIRE(database.Open(IfMissing::kRefuse, Recovery::kStrict).ok());
   std::thread closer;
-  adapter.files().on_table = [&] {
-    if (closer.joinable()) return;
+  close = [&] {
     closer = std::thread([&] { database.Close(); });
     while (!database.failed()) std::this_thread::yield();
   };
@@ -375,6 +385,7 @@ TEST_CASE("a database that is to be closed does not wait for what it merges") {
   const Key key = PacketKey(kShard, MakeId(kDay, 1));
   REQUIRE(rows.Put(database.name(Table::kPackets), key.slice(), "row").ok());
   REQUIRE(database.Write(&rows).ok());
+  closes = true;
   CHECK_FALSE(database.Compact(Table::kPackets, key, Key(key).Byte('\0')).ok());
   REQUIRE(closer.joinable());
   closer.join();

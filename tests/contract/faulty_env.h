@@ -19,7 +19,7 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
   std::atomic<bool> fail_log_syncs{false};
   std::atomic<bool> disk_full{false};
   std::atomic<int> log_syncs{0};
-  std::function<void()> on_table;  // before each new table; set while nothing is written
+  std::function<void()> on_table;  // before each new table, on any thread; set before there is one
 
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* file,
