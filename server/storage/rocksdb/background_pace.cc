@@ -51,6 +51,12 @@ std::shared_ptr<rocksdb::EventListener> BackgroundPace::Listener(
   return std::make_shared<Teller>(std::move(pace));
 }
 
+void BackgroundPace::FilesAtLevel0(const std::string& table, int files) {
+  const std::lock_guard lock(mutex_);
+  files_[table] = files;
+  Judge();
+}
+
 void BackgroundPace::Sealed(const std::string& table, uint64_t first) {
   const std::lock_guard lock(mutex_);
   sealed_[table].insert(first);

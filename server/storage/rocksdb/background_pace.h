@@ -22,6 +22,8 @@ class BackgroundPace final : public rocksdb::RateLimiter {
  public:
   // -- what there is to do, by table
 
+  // What an opening found; before MayRest.
+  void FilesAtLevel0(const std::string& table, int files);
   // A memtable is full whose first row has this sequence number; it waits to be written.
   void Sealed(const std::string& table, uint64_t first);
   // All up to this sequence number are written, to a file more at level 0.
@@ -55,7 +57,7 @@ class BackgroundPace final : public rocksdb::RateLimiter {
 
   std::mutex mutex_;
   std::map<std::string, std::set<uint64_t>> sealed_;  // by table: their first sequence numbers
-  std::map<std::string, int> files_;                  // by table: at level 0, those of this opening
+  std::map<std::string, int> files_;                  // by table: at level 0
   std::atomic<bool> may_rest_{false};
   std::atomic<int> flush_rests_{0};
   std::atomic<int> compaction_rests_{0};

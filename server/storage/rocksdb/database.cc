@@ -120,6 +120,12 @@ base::Result<void> Database::Open(IfMissing if_missing, Recovery recovery) {
   // Flushes and compactions give way to the threads that answer.
   db_->GetEnv()->LowerThreadPoolCPUPriority(rocksdb::Env::HIGH);
   db_->GetEnv()->LowerThreadPoolCPUPriority(rocksdb::Env::LOW);
+  for (auto* const handle : handles_) {
+    std::string files;
+    if (db_->GetProperty(handle, rocksdb::DB::Properties::kNumFilesAtLevelPrefix + "0", &files)) {
+      background_->FilesAtLevel0(handle->GetName(), std::stoi(files));
+    }
+  }
   background_->MayRest(true);
   stop_compacting_.store(false, std::memory_order_release);
   failed_.store(false, std::memory_order_release);
