@@ -1,26 +1,31 @@
 #include "storage/rocksdb/background_pace.h"
 
+#include <chrono>
 #include <string>
 
 #include "tests/doctest_last.h"
 
 namespace hongyan::testing {
 
+using namespace std::chrono_literals;
+
 TEST_CASE("nothing rests while a database opens or closes") {
   storage::BackgroundPace pace;
   pace.Sealed("entries", 1);
   CHECK(pace.FlushRests() == 0);
   CHECK(pace.CompactionRests() == 0);
-  pace.MayRest(true);
+  pace.RestAfter(1h);  // nor soon after
+  CHECK(pace.FlushRests() == 0);
+  pace.RestAfter(0s);
   CHECK(pace.FlushRests() > 0);
   CHECK(pace.CompactionRests() > 0);
-  pace.MayRest(false);
+  pace.RestNoMore();
   CHECK(pace.FlushRests() == 0);
 }
 
 TEST_CASE("the more memtables of one table wait, the less a flush rests, at last not at all") {
   storage::BackgroundPace pace;
-  pace.MayRest(true);
+  pace.RestAfter(0s);
   pace.Sealed("entries", 1);
   const int unhurried = pace.FlushRests();
   for (uint64_t i = 1; i <= 5; ++i) pace.Sealed("bodies" + std::to_string(i), i);
@@ -39,8 +44,8 @@ TEST_CASE("the more memtables of one table wait, the less a flush rests, at last
 
 TEST_CASE("compactions rest until too many files wait for one") {
   storage::BackgroundPace pace;
-  pace.MayRest(true);
-  for (uint64_t i = 1; i <= 11; ++i) {
+  pace.RestAfter(0s);
+  for (uint64_t i = 1; i <= 7; ++i) {
     pace.Sealed("entries", i * 10);
     pace.Flushed("entries", i * 10 + 9);
     CHECK(pace.CompactionRests() > 0);
@@ -54,8 +59,8 @@ TEST_CASE("compactions rest until too many files wait for one") {
 
 TEST_CASE("the files that an opening finds count: a server that is killed often does not drown") {
   storage::BackgroundPace pace;
-  pace.FilesAtLevel0("entries", 11);
-  pace.MayRest(true);
+  pace.FilesAtLevel0("entries", 7);
+  pace.RestAfter(0s);
   CHECK(pace.CompactionRests() > 0);
   pace.Sealed("entries", 1);
   pace.Flushed("entries", 1);

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kFlushRests = 4;       // halved by each memtable of a table that waits behind one
 constexpr int kCompactionRests = 2;  // it may take its time, but must not fall behind
-constexpr int kHurryFiles = 12;      // three times as many as begin a compaction
+constexpr int kHurryFiles = 8;       // twice as many as begin a compaction
 constexpr int64_t kLongestRestNs = 100'000'000;
 
 int64_t ThreadCpuNs() {
@@ -20,6 +20,8 @@ int64_t ThreadCpuNs() {
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
   return int64_t{used.tv_sec} * 1'000'000'000 + used.tv_nsec;
 }
+
+int64_t SteadyNs() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
 class Teller final : public rocksdb::EventListener {
  public:
@@ -49,6 +51,15 @@ class Teller final : public rocksdb::EventListener {
 std::shared_ptr<rocksdb::EventListener> BackgroundPace::Listener(
     std::shared_ptr<BackgroundPace> pace) {
   return std::make_shared<Teller>(std::move(pace));
+}
+
+void BackgroundPace::RestAfter(std::chrono::nanoseconds pause) {
+  rests_from_ns_ = SteadyNs() + pause.count();
+}
+
+bool BackgroundPace::rests() const {
+  const int64_t from_ns = rests_from_ns_.load(std::memory_order_relaxed);
+  return from_ns != kNever && SteadyNs() >= from_ns;
 }
 
 void BackgroundPace::FilesAtLevel0(const std::string& table, int files) {

@@ -4,7 +4,9 @@
 #include <rocksdb/rate_limiter.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -22,7 +24,7 @@ class BackgroundPace final : public rocksdb::RateLimiter {
  public:
   // -- what there is to do, by table
 
-  // What an opening found; before MayRest.
+  // What an opening found.
   void FilesAtLevel0(const std::string& table, int files);
   // A memtable is full whose first row has this sequence number; it waits to be written.
   void Sealed(const std::string& table, uint64_t first);
@@ -30,12 +32,15 @@ class BackgroundPace final : public rocksdb::RateLimiter {
   void Flushed(const std::string& table, uint64_t last);
   void Compacted(const std::string& table, int fewer_files_at_level0);
 
-  // False at first: an opening database is waited for. So is one that closes.
-  void MayRest(bool yes) { may_rest_.store(yes, std::memory_order_relaxed); }
+  // Nothing rests before the first: an opening database is waited for, and what one finds that is
+  // killed again and again must be merged in its short lives.
+  void RestAfter(std::chrono::nanoseconds pause);
+  // A closing one is waited for, too.
+  void RestNoMore() { rests_from_ns_ = kNever; }
 
   // CPU times to rest for each that was worked.
-  int FlushRests() const { return may_rest_ ? flush_rests_.load() : 0; }
-  int CompactionRests() const { return may_rest_ ? compaction_rests_.load() : 0; }
+  int FlushRests() const { return rests() ? flush_rests_.load() : 0; }
+  int CompactionRests() const { return rests() ? compaction_rests_.load() : 0; }
 
   // Tells the above what happens in a database.
   static std::shared_ptr<rocksdb::EventListener> Listener(std::shared_ptr<BackgroundPace> pace);
@@ -53,12 +58,15 @@ class BackgroundPace final : public rocksdb::RateLimiter {
   static constexpr int64_t kPieceBytes = 64 << 10;
 
  private:
+  static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+
   void Judge();  // REQUIRES mutex_
+  bool rests() const;
 
   std::mutex mutex_;
   std::map<std::string, std::set<uint64_t>> sealed_;  // by table: their first sequence numbers
   std::map<std::string, int> files_;                  // by table: at level 0
-  std::atomic<bool> may_rest_{false};
+  std::atomic<int64_t> rests_from_ns_{kNever};        // of the steady clock
   std::atomic<int> flush_rests_{0};
   std::atomic<int> compaction_rests_{0};
 };

@@ -15,6 +15,7 @@ namespace hongyan::storage {
 namespace {
 
 // Some 10 MiB with short messages, 80 MiB at the very most.
+constexpr auto kFirstRest = std::chrono::seconds(10);  // of flushes and compactions, after opening
 constexpr size_t kRecentEntryRows = 65'536;
 constexpr size_t kRecentBodies = 16'384;
 constexpr size_t kRecentMembers = 65'536;
@@ -126,7 +127,7 @@ base::Result<void> Database::Open(IfMissing if_missing, Recovery recovery) {
       background_->FilesAtLevel0(handle->GetName(), std::stoi(files));
     }
   }
-  background_->MayRest(true);
+  background_->RestAfter(kFirstRest);
   stop_compacting_.store(false, std::memory_order_release);
   failed_.store(false, std::memory_order_release);
   if (pace_->May()) {
@@ -147,7 +148,7 @@ void Database::Close() {
 }
 
 rocksdb::Status Database::CloseLocked() {
-  background_->MayRest(false);
+  background_->RestNoMore();
   if (!options_.sync) db_->SyncWAL().PermitUncheckedError();
   recent_entries_.Clear();
   recent_bodies_.Clear();
