@@ -1,5 +1,7 @@
 #include "storage/rocksdb/background_pace.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <chrono>
 #include <ctime>
@@ -13,6 +15,7 @@ namespace {
 constexpr int kFlushRests = 4;       // halved by each memtable of a table that waits behind one
 constexpr int kCompactionRests = 2;  // it may take its time, but must not fall behind
 constexpr int kHurryFiles = 8;       // twice as many as begin a compaction
+constexpr int kLowest = 19;
 constexpr int64_t kLongestRestNs = 100'000'000;
 
 int64_t ThreadCpuNs() {
@@ -22,6 +25,12 @@ int64_t ThreadCpuNs() {
 }
 
 int64_t SteadyNs() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
+
+// Of this thread, for good: an unprivileged one may not take it back. On Linux a thread's own.
+void GiveWay() {
+  thread_local const int given = setpriority(PRIO_PROCESS, 0, kLowest);
+  (void)given;
+}
 
 class Teller final : public rocksdb::EventListener {
  public:
@@ -104,6 +113,7 @@ void BackgroundPace::Request(int64_t /*bytes*/, rocksdb::Env::IOPriority priorit
   thread_local int64_t rested_at_ns = ThreadCpuNs();
   const int rests = priority == rocksdb::Env::IO_LOW ? CompactionRests() : FlushRests();
   if (rests > 0) {
+    GiveWay();
     const int64_t rest_ns = std::min(kLongestRestNs, rests * (ThreadCpuNs() - rested_at_ns));
     std::this_thread::sleep_for(std::chrono::nanoseconds(rest_ns));
   }

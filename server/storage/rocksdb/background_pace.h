@@ -18,8 +18,8 @@ namespace hongyan::storage {
 // Spreads what RocksDB does in the background. A flush or compaction takes a whole core for tenths
 // of a second, and where cores are few, all who answer wait meanwhile. So after each piece it rests
 // for a multiple of the CPU time that the piece took: the less, the more there is to do, and not at
-// all before writes would stall. Measured on 2 cores at half load: a third of the p99 of acks.
-// Any thread.
+// all before writes would stall. Who has rested once runs at the lowest priority from then on.
+// Measured on 2 cores at half load: p99 of acks 12 and 6 ms instead of 18 and 12. Any thread.
 class BackgroundPace final : public rocksdb::RateLimiter {
  public:
   // -- what there is to do, by table

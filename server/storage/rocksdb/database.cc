@@ -1,7 +1,6 @@
 #include "storage/rocksdb/database.h"
 
 #include <rocksdb/cache.h>
-#include <rocksdb/env.h>
 
 #include <chrono>
 #include <mutex>
@@ -118,9 +117,6 @@ base::Result<void> Database::Open(IfMissing if_missing, Recovery recovery) {
     return OpenError(options_.path, options_.kind,
                      rocksdb::Status::InvalidArgument("its tables are not ours"), recovery);
   }
-  // Flushes and compactions give way to the threads that answer.
-  db_->GetEnv()->LowerThreadPoolCPUPriority(rocksdb::Env::HIGH);
-  db_->GetEnv()->LowerThreadPoolCPUPriority(rocksdb::Env::LOW);
   for (auto* const handle : handles_) {
     std::string files;
     if (db_->GetProperty(handle, rocksdb::DB::Properties::kNumFilesAtLevelPrefix + "0", &files)) {
