@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <fstream>
 #include <thread>
@@ -10,6 +11,7 @@
 #include "adapters.h"
 #include "base/bytes.h"
 #include "model/reason.h"
+#include "storage/rocksdb/small_files.h"
 #include "tests/doctest_last.h"
 
 // What the embedded store does when its files are not as it left them. A log is damaged by changing
@@ -30,6 +32,17 @@ model::User NumberedUser(int64_t number) {
   user.name = "user" + std::to_string(number);
   user.password_hash = std::string(300, static_cast<char>('a' + number % 26));
   return user;
+}
+
+// What the disk holds at this moment is what a kill leaves. The living store still tidies up: a
+// copy that lost a file on its way begins anew.
+void CopyLiving(const std::string& from, const std::string& to) {
+  std::error_code lost;
+  for (int tries = 0; tries == 0 || (lost && tries < 100); ++tries) {
+    fs::remove_all(to);
+    fs::copy(from, to, fs::copy_options::recursive, lost);
+  }
+  REQUIRE_FALSE(lost);
 }
 
 // A store that is killed after some commits, each with a head and a user of the same number.
@@ -58,14 +71,7 @@ class KilledStore {
     while (write_buffer_bytes < (1 << 20) && FilesIn(living_.path() + "/db", ".sst").empty()) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
-    // What the disk holds at this moment is what a kill leaves. The living store still tidies up: a
-    // copy that lost a file on its way begins anew.
-    std::error_code lost;
-    for (int tries = 0; tries == 0 || (lost && tries < 100); ++tries) {
-      fs::remove_all(killed_.path());
-      fs::copy(living_.path(), killed_.path(), fs::copy_options::recursive, lost);
-    }
-    REQUIRE_FALSE(lost);
+    CopyLiving(living_.path(), killed_.path());
   }
 
   RocksdbOptions options() const {
@@ -184,6 +190,59 @@ TEST_CASE("a killed store comes back with everything it acknowledged") {
   for (int64_t number = 1; number <= 200; ++number) {
     CHECK(store->accounts().FindUser(model::UserId(number))->has_value());
   }
+}
+
+TEST_CASE("a store whose lives are too short to compact keeps few files, and every row") {
+  // Whoever compacts in the background waits at its first file until the store is closed.
+  std::atomic<bool> alive = true;
+  auto files = std::make_shared<FaultyFileSystem>();
+  files->on_table = [&alive, opens = std::this_thread::get_id()] {
+    if (std::this_thread::get_id() != opens) alive.wait(true);
+  };
+  const auto env = rocksdb::NewCompositeEnv(files);
+  base::ManualClock clock(1'790'000'000'000);
+  auto life = std::make_unique<TemporaryDirectory>();
+  const auto open = [&] {
+    RocksdbOptions options;
+    options.path = life->path();
+    options.clock = &clock;
+    options.disk_reserve_bytes = 0;
+    options.env = env.get();
+    auto store = RocksdbMessageStore::Open(options);
+    REQUIRE_MESSAGE(store.ok(), store.error().text);
+    return *std::move(store);
+  };
+  constexpr int64_t kLives = 60;  // at 80 files in a table writes would stop
+  size_t most_files = 0;
+  for (int64_t number = 1; number <= kLives; ++number) {
+    alive = true;
+    auto store = open();
+    const auto outcome = Commit(*store, [&](Batch& batch) {
+      ShardHead head;
+      head.batch = number;
+      store->channels().PutHead(batch, 0, head);
+      store->accounts().PutUser(batch, NumberedUser(number));
+      const InboxStore::Recipient recipient{model::UserId(7), model::Seq(number)};
+      store->inboxes().Append(batch, {&recipient, 1}, {});
+    });
+    REQUIRE(outcome == CommitOutcome::kCommitted);
+    auto next = std::make_unique<TemporaryDirectory>();
+    CopyLiving(life->path(), next->path());
+    alive = false;
+    alive.notify_all();
+    store.reset();
+    life = std::move(next);
+    const auto tables = KilledStore::FilesIn(life->path() + "/db", ".sst");
+    most_files = std::max(most_files, tables.size());
+  }
+  alive = false;
+  auto store = open();
+  constexpr size_t kTables = 5;
+  CHECK(most_files <= kTables * kManySmallFiles);
+  for (int64_t number = 1; number <= kLives; ++number) {
+    CHECK((*store->accounts().FindUser(model::UserId(number))).has_value());
+  }
+  CHECK(*store->inboxes().LastSeq(model::UserId(7), Reach::kDisk) == model::Seq(kLives));
 }
 
 TEST_CASE("a log that ends in a torn record opens without that record") {

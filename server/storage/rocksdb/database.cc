@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/reason.h"
+#include "storage/rocksdb/small_files.h"
 #include "storage/rocksdb/table_options.h"
 
 namespace hongyan::storage {
@@ -117,11 +118,9 @@ base::Result<void> Database::Open(IfMissing if_missing, Recovery recovery) {
     return OpenError(options_.path, options_.kind,
                      rocksdb::Status::InvalidArgument("its tables are not ours"), recovery);
   }
-  for (auto* const handle : handles_) {
-    std::string files;
-    if (db_->GetProperty(handle, rocksdb::DB::Properties::kNumFilesAtLevelPrefix + "0", &files)) {
-      background_->FilesAtLevel0(handle->GetName(), std::stoi(files));
-    }
+  if (const rocksdb::Status in_order = PutInOrder(); !in_order.ok()) {
+    CloseLocked();
+    return OpenError(options_.path, options_.kind, in_order, recovery);
   }
   background_->RestAfter(kFirstRest);
   stop_compacting_.store(false, std::memory_order_release);
@@ -130,6 +129,18 @@ base::Result<void> Database::Open(IfMissing if_missing, Recovery recovery) {
     LOG_INFO("store_opened path={} replayed={}", options_.path, log_order_->records());
   }
   return {};
+}
+
+rocksdb::Status Database::PutInOrder() {
+  for (auto* const handle : handles_) {
+    const rocksdb::Status merged = MergeSmallFiles(*db_, handle);
+    if (!merged.ok()) return merged;
+    std::string files;
+    if (db_->GetProperty(handle, rocksdb::DB::Properties::kNumFilesAtLevelPrefix + "0", &files)) {
+      background_->FilesAtLevel0(handle->GetName(), std::stoi(files));
+    }
+  }
+  return db_->EnableAutoCompaction(handles_);
 }
 
 void Database::Close() {

@@ -130,6 +130,8 @@ class Database {
   int64_t syncs() const { return syncs_.load(std::memory_order_relaxed); }
 
  private:
+  // What an opening does before anything compacts.
+  rocksdb::Status PutInOrder();   // REQUIRES open_mutex_ held alone, db_ open
   rocksdb::Status CloseLocked();  // REQUIRES open_mutex_ held alone, db_ open
   void Release(const Pin& pin) const;
   void Remember(const rocksdb::WriteBatch& committed);

@@ -122,6 +122,7 @@ rocksdb::ColumnFamilyOptions MakeTable(const std::shared_ptr<rocksdb::Cache>& ca
   table.max_write_buffer_number = 8;  // a burst of flushes does not stop writes
   table.compression = rocksdb::kLZ4Compression;
   table.level_compaction_dynamic_level_bytes = true;
+  table.disable_auto_compactions = true;  // until what an opening finds is in order
   // Stalls hit the one thread that acknowledges everything, so they are far away; overload refuses
   // before.
   table.level0_file_num_compaction_trigger = 4;
