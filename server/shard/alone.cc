@@ -70,7 +70,7 @@ bool Executor::Impl::OneByOne(std::vector<model::Command> taken) {
     std::vector<model::Command> one;
     one.push_back(std::move(command));
     if (closed) {
-      Refuse(one, StoreStopped("the store is closed after a failed write; see the server's log"));
+      Refuse(one, StoreClosed());
     } else if (!ApplyAlone(std::move(one))) {
       found = true;
     }

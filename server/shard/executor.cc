@@ -302,8 +302,7 @@ bool Executor::RunOnce() {
                                         std::make_move_iterator(me.queue.end()));
       me.queue.clear();
       for (auto& command : me.aside.TakeAll()) taken.push_back(std::move(command));
-      me.Refuse(taken,
-                StoreStopped("the store is closed after a failed write; see the server's log"));
+      me.Refuse(taken, StoreClosed());
       return false;
     }
     me.closed = false;

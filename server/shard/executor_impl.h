@@ -23,6 +23,7 @@ namespace hongyan::shard {
 constexpr int64_t kNsPerMs = 1'000'000;
 
 base::Error StoreStopped(const char* what);  // `what` the client is to do
+base::Error StoreClosed();                   // until it can be opened again
 base::Error StoreRefuses();                  // this request, alone
 
 // What an executor holds, for its own files only: executor.cc fills a batch and ends it, alone.cc

@@ -20,6 +20,11 @@ base::Error StoreStopped(const char* what) {
   return model::Refuse(base::Code::kUnavailable, model::Reason::kStoreStopped, what, 500);
 }
 
+base::Error StoreClosed() {
+  return StoreStopped(
+      "the store is closed after a failed write; send the same request again later");
+}
+
 // The fourth ending of a commit: nothing is answered until recovery has decided what the
 // commit became.
 void Executor::Impl::Recover(BatchRun& run, const std::vector<model::Command>& taken) {

@@ -14,8 +14,6 @@ namespace {
 using Verdict = money::AuditReport::Verdict;
 using model::PacketKind;
 
-constexpr int64_t kLifeMs = int64_t{24} * 3600 * 1000;
-
 // A little of everything: moves, a finished packet, one half open, a refunded one, a reversed send,
 // an accepted transfer.
 struct Market {

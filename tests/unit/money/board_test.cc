@@ -12,7 +12,6 @@ namespace {
 using Kind = money::Board::Grab::Kind;
 using model::Reason;
 
-constexpr int64_t kLifeMs = int64_t{24} * 3600 * 1000;
 constexpr model::Eligible kMember{true, 3};
 constexpr model::Eligible kOutsider{false, 3};
 

@@ -13,8 +13,6 @@ using model::Reason;
 using model::ReturnReason;
 using What = model::PacketNoticeItem::What;
 
-constexpr int64_t kLifeMs = int64_t{24} * 3600 * 1000;
-
 }  // namespace
 
 // -- expiry

@@ -19,6 +19,8 @@
 
 namespace hongyan::testing {
 
+inline constexpr int64_t kLifeMs = int64_t{24} * 3600 * 1000;  // of a packet
+
 // Money shards on memory, driven by hand: one batch per step, channels as the executor keeps them
 // (outbox, heads, marks, running totals), and the conversations' side played by the test. Speaks in
 // names.

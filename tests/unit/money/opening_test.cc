@@ -14,8 +14,6 @@ using model::PacketState;
 using model::Reason;
 using What = model::PacketNoticeItem::What;
 
-constexpr int64_t kLifeMs = int64_t{24} * 3600 * 1000;
-
 }  // namespace
 
 // -- opening

@@ -13,8 +13,6 @@ using How = model::MendPacket::How;
 using model::PacketState;
 using model::Reason;
 
-constexpr int64_t kLifeMs = int64_t{24} * 3600 * 1000;
-
 model::PacketStatus& StatusOf(House& house, model::PacketId packet) {
   return house.state->statuses.at({house.PacketShard(packet), packet});
 }

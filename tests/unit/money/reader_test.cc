@@ -78,7 +78,7 @@ TEST_CASE("the history of what one sent holds refunds, that of what one received
     CHECK(house.Open(packet, "bert").ok());
   }
   CHECK(house.Send(house.Terms(PacketKind::kLucky, "anna", 10, 2)).ok());
-  house.Pass(int64_t{24} * 3600 * 1000);
+  house.Pass(kLifeMs);
   const auto all = [&](const char* who, Side side, size_t limit) {
     std::vector<model::StatementRow> rows;
     for (int64_t before = 0;;) {
@@ -132,7 +132,7 @@ TEST_CASE("a send is SENT once its message is stored; closed before that, it is 
     CHECK(sent().state == State::kSent);
   };
   SUBCASE("expired before it was announced") {
-    house.Pass(int64_t{24} * 3600 * 1000);
+    house.Pass(kLifeMs);
     CHECK(sent().state == State::kReturned);
     CHECK(sent().reason == model::ReturnReason::kExpired);
   }
@@ -149,7 +149,7 @@ TEST_CASE("a send is SENT once its message is stored; closed before that, it is 
   }
   SUBCASE("expired after it was announced") {
     announce();
-    house.Pass(int64_t{24} * 3600 * 1000);
+    house.Pass(kLifeMs);
     CHECK(sent().state == State::kSent);
   }
   SUBCASE("returned by the administrator after it was announced") {

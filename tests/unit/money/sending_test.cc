@@ -15,8 +15,6 @@ using model::PacketState;
 using model::Reason;
 using model::ReturnReason;
 
-constexpr int64_t kLifeMs = int64_t{24} * 3600 * 1000;
-
 }  // namespace
 
 // -- sending: each crash and event, and how it ends
