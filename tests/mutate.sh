@@ -62,6 +62,9 @@ mutate() {
   elif run; then
     result="SURVIVED"
     survived+=("$name")
+  elif (($? == 124)); then
+    result="NOT DECIDED: the tests took longer than they may"
+    survived+=("$name")
   else
     found=$((found + 1))
     result=$(grep -m1 -E '^TEST CASE|^seed |^ +[a-z].*(lost|doubled|missing)' "$work/run.log" || tail -1 "$work/run.log")

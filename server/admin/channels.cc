@@ -1,14 +1,17 @@
 #include <algorithm>
+#include <chrono>
 #include <iterator>
 #include <map>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "account/directory.h"
 #include "account/refusals.h"
 #include "admin/errand.h"
 #include "admin/service.h"
+#include "money/refusals.h"
 #include "shard/item_codec.h"
 
 namespace hongyan::admin {
@@ -17,6 +20,9 @@ namespace {
 using model::PacketId;
 
 constexpr size_t kMaxParked = 10'000;
+constexpr auto kArrivalPatience = std::chrono::seconds(1);
+constexpr auto kArrivalPause = std::chrono::milliseconds(5);
+constexpr int64_t kArrivalRetryMs = 1000;
 
 std::string Text(const model::ConversationId& id) {
   if (!id.valid()) return "";
@@ -174,18 +180,48 @@ void Service::RetryParked(ErrandPtr errand, const v1::RetryParked& request) {
 
 // What is parked and says that it is of this packet and user must go first: it, and not the item
 // nobody can read, may be what is missing.
-base::Result<void> Service::OtherParked(PacketId packet, model::UserId user) const {
-  auto items = Parked({}, kMaxParked);
-  if (!items) return items.error();
-  for (const storage::ParkedItem& item : *items) {
-    v1::ParkedInfo info;
-    Fill(item, &info);
-    if (info.packet_id() != packet.value || info.user_id() != user.value) continue;
-    return base::Error(
-        base::Code::kFailedPrecondition,
-        "another parked item is of this packet and user, number " + std::to_string(item.number) +
-            " from " + std::to_string(item.channel.source) + " to " +
-            std::to_string(item.channel.target) + ": retry or return that one first");
+base::Result<void> Service::OtherParked(PacketId packet, model::UserId user,
+                                        const model::ReturnParked& but) const {
+  for (AfterParked after{model::kFirstMoneyShard, {}};;) {
+    auto items = Parked(after, kMaxParked);
+    if (!items) return items.error();
+    for (const storage::ParkedItem& item : *items) {
+      after = {item.channel.target, {item.channel.source, item.number}};
+      if (item.channel == storage::ChannelId{but.source, but.target} && item.number == but.number) {
+        continue;
+      }
+      v1::ParkedInfo info;
+      Fill(item, &info);
+      if (info.packet_id() != packet.value || info.user_id() != user.value) continue;
+      return base::Error(
+          base::Code::kFailedPrecondition,
+          "another parked item is of this packet and user, number " + std::to_string(item.number) +
+              " from " + std::to_string(item.channel.source) + " to " +
+              std::to_string(item.channel.target) + ": retry or return that one first");
+    }
+    if (items->size() < kMaxParked) return {};
+  }
+}
+
+// What may be on its way to the user's wallet from where the packet is, or from where money was
+// sent on: the statement says whether it came, once it is there.
+base::Result<void> Service::AwaitArrivals(PacketId packet, model::UserId user,
+                                          model::ShardId parked_in) const {
+  const money::Reader& reader = services().money.reader;
+  const model::ShardId wallet = services().money.routes.WalletOf(user);
+  const auto end = std::chrono::steady_clock::now() + kArrivalPatience;
+  for (const auto source : {services().money.routes.ShardOf(packet), std::optional(parked_in)}) {
+    if (!source) continue;  // the id of no packet
+    const storage::ChannelId channel{*source, wallet};
+    const auto given = reader.Given(channel);
+    if (!given) return given.error();
+    for (;;) {
+      const auto arrived = reader.Arrived(channel, *given);
+      if (!arrived) return arrived.error();
+      if (*arrived) break;
+      if (ending_ || std::chrono::steady_clock::now() > end) return money::Busy(kArrivalRetryMs);
+      std::this_thread::sleep_for(kArrivalPause);
+    }
   }
   return {};
 }
@@ -210,7 +246,10 @@ void Service::ReturnParked(ErrandPtr errand, const v1::ReturnParked& request) {
     if (!user->has_value()) return account::NoSuchUser(name);
     auto row = Parked({back.target, {back.source, back.number - 1}}, 1);
     if (!row) return std::move(row).error();
-    if (auto other = OtherParked(packet, (*user)->id); !other) return other.error();
+    if (auto other = OtherParked(packet, (*user)->id, back); !other) return other.error();
+    if (auto arrived = AwaitArrivals(packet, (*user)->id, back.target); !arrived) {
+      return arrived.error();
+    }
     const bool there = !row->empty() && row->front().number == back.number &&
                        row->front().channel == storage::ChannelId{back.source, back.target};
     return Missing(packet, (*user)->id, there ? row->front().fen : 0, send);

@@ -221,7 +221,11 @@ base::Result<model::Item> Service::Missing(PacketId packet, model::UserId user, 
   const money::Reader& reader = services().money.reader;
   if (request) {
     auto send = reader.FindSend(user, *request);
-    if (!send) return std::move(send).error();
+    if (!send) {
+      return base::Error(base::Code::kFailedPrecondition,
+                         "this request is no funded send of the user (" + send.error().text +
+                             "): leave it out if the right one is not known");
+    }
     if (send->packet != packet) {
       return base::Error(base::Code::kFailedPrecondition,
                          "this request of the user made another packet: look at the id again");
@@ -269,10 +273,12 @@ base::Result<model::Item> Service::Missing(PacketId packet, model::UserId user, 
           model::CreditItem{packet, user, fen, terms.kind, terms.sender, (*claim)->time_ms});
     }
     if (!came_back && terms.sender == user && found->status.refund_fen == fen) {
+      const bool transfer = terms.kind == model::PacketKind::kTransfer;
       const auto reason =
           found->status.state == model::PacketState::kExpired   ? model::ReturnReason::kExpired
           : found->status.state == model::PacketState::kRefused ? model::ReturnReason::kRefused
-                                                                : model::ReturnReason::kReturned;
+          : transfer                                            ? model::ReturnReason::kReturned
+                                                                : model::ReturnReason::kByAdmin;
       return model::Item(model::RefundItem{packet, user, terms.request_id, terms.conversation,
                                            terms.kind, fen, reason, true});
     }
@@ -308,7 +314,9 @@ void Service::Audit(ErrandPtr errand, const v1::Audit& request) {
                report.unread.push_back("the channels: money is still on its way between shards");
                if (report.verdict == Verdict::kProven) report.verdict = Verdict::kNotProven;
              }
-             if (ending_) report.unread.push_back(GoingDown().text);
+             if (ending_ && report.verdict != Verdict::kProven) {
+               report.unread.push_back(GoingDown().text);
+             }
              v1::AdminReply reply;
              Fill(report, reply.mutable_audit());
              return reply;

@@ -83,7 +83,10 @@ class Service {
   // stored of both. `request`: of the send, where it is known. Pool.
   base::Result<model::Item> Missing(model::PacketId packet, model::UserId user, int64_t fen,
                                     const std::optional<model::RequestId>& request) const;
-  base::Result<void> OtherParked(model::PacketId packet, model::UserId user) const;
+  base::Result<void> AwaitArrivals(model::PacketId packet, model::UserId user,
+                                   model::ShardId parked_in) const;
+  base::Result<void> OtherParked(model::PacketId packet, model::UserId user,
+                                 const model::ReturnParked& but) const;
   void AcceptChannel(ErrandPtr errand, const v1::AcceptChannel& request);
 
   // wallets.cc

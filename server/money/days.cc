@@ -259,8 +259,12 @@ base::Result<std::vector<DayState>> RestoreDay(storage::MoneyStore& store, int32
     any = true;
     if (auto done = RestoreShard(store, shard, **archived, ask, ended); !done) return done.error();
   }
-  if (!any) return base::Error(Code::kNotFound, "day " + std::to_string(day) + " is not archived");
-  return LookAtDay(store, day, ended);
+  auto states = LookAtDay(store, day, ended);
+  // Where packets of it are here it has been restored before, or was never archived: as asked.
+  if (!any && states && states->empty()) {
+    return base::Error(Code::kNotFound, "there are no packets of day " + std::to_string(day));
+  }
+  return states;
 }
 
 // -- for the shard

@@ -16,7 +16,6 @@ using model::Reason;
 void Wallets::Move(shard::UnitOfWork& work, const model::ReplyTo& to,
                    const model::MoveManyFunds& moves) {
   if (moves.moves.size() > kMaxMoves) return work.Reply(to, Refusal(Reason::kTooLarge));
-  if (work.BelowDiskReserve()) return work.Reply(to, Refusal(Reason::kDiskReserve));
   if (!work.waited() && LacksFunds(moves)) return work.AwaitArrivals();
   model::FundsMoved moved;
   moved.outcomes.reserve(moves.moves.size());
@@ -56,6 +55,7 @@ base::Result<model::MoveOutcome> Wallets::MoveOne(shard::UnitOfWork& work,
     if ((*known)->amount_fen != move.amount_fen) return Refusal(Reason::kConflict);
     return **known;
   }
+  if (work.BelowDiskReserve()) return Refusal(Reason::kDiskReserve);
   auto found = Find(move.user);
   if (!found) return std::move(found).error();
   const model::Wallet wallet =

@@ -37,13 +37,25 @@ base::Result<model::Packet> Reader::Find(model::PacketId packet) const {
 base::Result<bool> Reader::ArrivalsMissing(model::PacketId packet, model::ShardId shard) const {
   const auto id = ReadPacketId(packet);
   const auto source = static_cast<model::ShardId>(model::kFirstMoneyShard + id->allocator);
-  auto head = channels_.ReadHead(source);
+  const auto given = Given({source, shard});
+  if (!given) return given.error();
+  const auto arrived = Arrived({source, shard}, *given);
+  if (!arrived) return arrived.error();
+  return !*arrived;
+}
+
+base::Result<int64_t> Reader::Given(storage::ChannelId channel) const {
+  auto head = channels_.ReadHead(channel.source);
   if (!head) return std::move(head).error();
-  const auto emitted = head->emitted.find(shard);
-  if (emitted == head->emitted.end()) return false;
-  auto mark = channels_.ReadMark({source, shard});
+  const auto emitted = head->emitted.find(channel.target);
+  return emitted == head->emitted.end() ? 0 : emitted->second.number;
+}
+
+base::Result<bool> Reader::Arrived(storage::ChannelId channel, int64_t number) const {
+  if (number == 0) return true;
+  auto mark = channels_.ReadMark(channel);
   if (!mark) return std::move(mark).error();
-  return mark->applied < emitted->second.number;
+  return mark->applied >= number;
 }
 
 base::Result<Reader::Detail> Reader::Show(model::PacketId packet, model::UserId user, bool member,
@@ -106,7 +118,8 @@ base::Result<Reader::Send> Reader::FindSend(model::UserId user,
   if (!outcome->has_value()) {
     return base::Error(
         base::Code::kNotFound,
-        "nothing is known of this send: it was never taken, or more than 8 days ago");
+        "nothing is stored of this send: it is still on its way (send the same again, under the "
+        "same id), was never taken, or is more than 8 days old");
   }
   const model::SendOutcome& known = **outcome;
   if (!known.packet) return Refusal(static_cast<Reason>(known.rule));

@@ -58,7 +58,8 @@ class Reader {
     model::ReturnReason reason = model::ReturnReason::kNone;  // kReturned
   };
   // What became of a send under this request id. A remembered refusal is the Error; NOT_FOUND (no
-  // reason) where nothing is remembered: it was never taken, or more than 8 days ago.
+  // reason) where nothing is remembered: it is on its way to its shard, was never taken, or is more
+  // than 8 days old.
   base::Result<Send> FindSend(model::UserId user, const model::RequestId& request) const;
 
   // -- wallets: a user's own, or the administrator's to see
@@ -78,6 +79,13 @@ class Reader {
   base::Result<StatementPage> History(model::UserId user, Side side, int64_t before,
                                       size_t limit) const;
   // Totals by year are in the wallet: model::Wallet::years, by money::YearOf (calendar.h).
+
+  // -- channels between money shards
+
+  // The number of the last item that the source has given; 0 = none.
+  base::Result<int64_t> Given(storage::ChannelId channel) const;
+  // Whether the target has applied, or parked, all up to this number.
+  base::Result<bool> Arrived(storage::ChannelId channel, int64_t number) const;
 
   static constexpr size_t kMaxPage = 200;
   static constexpr size_t kMaxLooked = 2000;  // statement rows of one History

@@ -24,7 +24,7 @@ base::Error Refusal(Reason rule) {
     case Reason::kNotAMember:
       return say(Code::kPermissionDenied, "you are not in this conversation");
     case Reason::kMuted:
-      return say(Code::kPermissionDenied, "you are muted in this group");
+      return say(Code::kPermissionDenied, "you are muted in this group: ask its owner");
     case Reason::kNoSuchUser:
       return say(Code::kNotFound, "there is no such user");
     case Reason::kAmountInvalid:
@@ -55,10 +55,11 @@ base::Error Refusal(Reason rule) {
     case Reason::kNoFunds:
       return say(Code::kFailedPrecondition,
                  "the wallet holds less than that, and nothing was moved: take less, or have money "
-                 "paid in first");
+                 "paid in first, and make a new request with an id of its own");
     case Reason::kWalletFrozen:
       return say(Code::kPermissionDenied,
-                 "the wallet is frozen: it receives, but pays nothing out; ask the administrator");
+                 "the wallet is frozen: it receives, but pays nothing out; ask the administrator, "
+                 "then make a new request with an id of its own");
     case Reason::kFundsPending:
       return say(Code::kUnavailable,
                  "money is still on its way to the wallet: send the same request again", 500);
@@ -91,14 +92,23 @@ base::Error Refusal(Reason rule) {
       return say(Code::kNotFound, "this user has no wallet yet: it is made by its first credit");
     case Reason::kWorldLimit:
       return say(Code::kResourceExhausted,
-                 "this shard has taken in or paid out all that its books can count");
+                 "this shard has taken in or paid out all that its books can count: nothing was "
+                 "moved; use a wallet of another shard");
     case Reason::kDayDrained:
-      return say(Code::kFailedPrecondition, "the packet's day is archived: nothing of it changes");
+      return say(Code::kFailedPrecondition,
+                 "the packet's day is archived: nothing of it changes until an administrator runs "
+                 "`hongyan-admin money restore-day`");
     case Reason::kDiskReserve:
-      return say(Code::kResourceExhausted, "the server's disk is nearly full; nothing was moved",
+      return say(Code::kResourceExhausted,
+                 "the server's disk is nearly full; nothing was moved: send the same request again "
+                 "once there is room",
                  10'000);
     case Reason::kChannelStopped:
-      return say(Code::kUnavailable, "delivery is stopped on the server; nothing was moved", 5000);
+      return say(
+          Code::kUnavailable,
+          "delivery is stopped on the server; nothing was moved: send the same request again "
+          "later (administrators: `hongyan-admin channels`)",
+          5000);
     case Reason::kTooLarge:
       return say(Code::kInvalidArgument, "too many at once: send them in smaller batches");
     case Reason::kNotAllowed:

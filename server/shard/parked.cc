@@ -21,6 +21,13 @@ base::Error NoSuchShard() {
   return {base::Code::kNotFound, "there is no such shard; see `hongyan-admin channels`"};
 }
 
+base::Error BrokenParked() {
+  return model::Refuse(
+      base::Code::kDataLoss, model::Reason::kBroken,
+      "its row cannot be read, so nobody knows what it carries: `hongyan-admin money "
+      "audit` says what is missing; restore a backup");
+}
+
 base::Error OtherAmount() {
   return model::Refuse(base::Code::kFailedPrecondition, model::Reason::kBroken,
                        "the item carries another amount than its channel has counted for it");
@@ -50,8 +57,8 @@ bool BatchRun::Park(Arrivals& arrivals, storage::ChannelId channel,
         driven_.shards.at(channel.target).logic->Suspend(WorkOf(channel.target), fen);
     if (!booked) return no(booked.error());
   }
-  LOG_ERROR("item_parked source={} target={} number={} conversation={}/{} why=\"{}\"",
-            channel.source, channel.target, item.number, waits_for.a, waits_for.b, why);
+  LOG_ERROR("item_parked source={} target={} number={} item={} conversation={}/{} why=\"{}\"",
+            channel.source, channel.target, *place, item.number, waits_for.a, waits_for.b, why);
   storage::ParkedItem parked{channel,
                              *place,
                              waits_for,
@@ -109,6 +116,8 @@ base::Result<void> BatchRun::VisitParked(
     }
   }
   for (const auto& row : fresh) {
+    // A visit may have released one that comes after it.
+    if (!parked_.at({row.channel, row.number}).has_value()) continue;
     if (!visit(row)) return {};
   }
   return {};
@@ -122,6 +131,7 @@ void BatchRun::Unpark(const storage::ParkedItem& row) {
 
 base::Result<void> BatchRun::Retry(const storage::ParkedItem& row,
                                    model::ConversationId* released) {
+  if (row.broken) return BrokenParked();
   auto item = DecodeItem(row.item);
   if (!item) return std::move(item).error();
   if (model::FenOf(*item) != row.fen) return OtherAmount();
@@ -210,6 +220,7 @@ model::Reply BatchRun::ReturnParked(const model::ReturnParked& back) {
     return base::Error(base::Code::kNotFound,
                        "no such item is parked; see `hongyan-admin channel parked`");
   }
+  if (parked->broken) return BrokenParked();
   if (parked->fen == 0) {
     return base::Error(base::Code::kFailedPrecondition,
                        "this item carries no money: it can only be applied again");

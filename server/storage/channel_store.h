@@ -68,6 +68,7 @@ struct ParkedItem {
   std::string item;      // encoded; none: money on which the ends of an accepted channel disagreed
   int64_t position = 0;  // how far it was applied in slices: no further piece of it twice
   int64_t fen = 0;       // the money it carries, booked to suspense meanwhile
+  bool broken = false;   // nothing of the row can be read but its place; never stored
 };
 
 // Heads, channels and parked items of all shards of the store. Reads: any thread. Others: the

@@ -1,4 +1,5 @@
 #include "adapters.h"
+#include "storage/rocksdb/database.h"
 #include "tests/doctest_last.h"
 
 namespace hongyan::storage {
@@ -179,6 +180,37 @@ TEST_CASE_TEMPLATE("parked items are kept whole, listed by target, and can be ta
   Commit(adapter.store(), [&](Batch& batch) { channels.Unpark(batch, {1, 2}, 255); });
   CHECK(channels.ListParked(2, {}, 10)->size() == 2);
   CHECK(channels.ListParked(0, {}, 10)->empty());
+}
+
+TEST_CASE("a parked row that cannot be read is told by its place, and the others are listed") {
+  RocksdbAdapter adapter;
+  Commit(adapter.store(), [&](Batch& batch) {
+    for (const int64_t number : {1, 2, 3}) {
+      adapter.store().channels().Park(batch, {{1, 2}, number, {}, 5, "failed", "item", 0, 7});
+    }
+  });
+  adapter.Close();
+  {
+    DatabaseOptions options;
+    options.path = adapter.path() + "/db";
+    Database database(options);
+    REQUIRE(database.Open(IfMissing::kRefuse, Recovery::kStrict).ok());
+    const Key second = ParkedKey({1, 2}, 2);
+    rocksdb::PinnableSlice row;
+    REQUIRE(*database.Get(Table::kRest, second, Reach::kDisk, &row));
+    rocksdb::WriteBatch changed;
+    REQUIRE(changed.Put(database.name(Table::kRest), second.slice(), "\xff").ok());
+    REQUIRE(database.Write(&changed).ok());
+  }
+  adapter.Restart();
+  const auto parked = adapter.store().channels().ListParked(2, {}, 10);
+  REQUIRE_MESSAGE(parked.ok(), parked.error().text);
+  REQUIRE(parked->size() == 3);
+  for (const ParkedItem& item : *parked) {
+    CHECK(item.channel == ChannelId{1, 2});
+    CHECK(item.broken == (item.number == 2));
+    CHECK((item.fen == 7) != item.broken);
+  }
 }
 
 TEST_CASE("a memory store gives back what was trimmed after the last commit, if it crashes") {

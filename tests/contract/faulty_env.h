@@ -10,7 +10,7 @@
 
 namespace hongyan::storage {
 
-// A file system that fails on demand: the log's syncs, or all new space.
+// A file system that fails on demand: the log's syncs, one table, or all new space.
 class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
  public:
   FaultyFileSystem() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
@@ -19,6 +19,7 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
   std::atomic<bool> fail_log_syncs{false};
   std::atomic<bool> disk_full{false};
   std::atomic<int> log_syncs{0};
+  std::atomic<bool> fail_next_table{false};
   std::function<void()> on_table;  // before each new table, on any thread; set before there is one
 
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
@@ -26,6 +27,9 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
                                     rocksdb::IODebugContext* debug) override {
     if (disk_full) return rocksdb::IOStatus::NoSpace("injected");
     if (on_table && name.ends_with(".sst")) on_table();
+    if (name.ends_with(".sst") && fail_next_table.exchange(false)) {
+      return rocksdb::IOStatus::IOError("injected");
+    }
     auto status = FileSystemWrapper::NewWritableFile(name, options, file, debug);
     if (status.ok())
       *file = std::make_unique<File>(std::move(*file), *this, name.ends_with(".log"));

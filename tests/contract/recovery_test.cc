@@ -6,6 +6,8 @@
 #include <atomic>
 #include <chrono>
 #include <fstream>
+#include <functional>
+#include <random>
 #include <thread>
 
 #include "adapters.h"
@@ -192,57 +194,107 @@ TEST_CASE("a killed store comes back with everything it acknowledged") {
   }
 }
 
-TEST_CASE("a store whose lives are too short to compact keeps few files, and every row") {
-  // Whoever compacts in the background waits at its first file until the store is closed.
-  std::atomic<bool> alive = true;
-  auto files = std::make_shared<FaultyFileSystem>();
-  files->on_table = [&alive, opens = std::this_thread::get_id()] {
-    if (std::this_thread::get_id() != opens) alive.wait(true);
-  };
-  const auto env = rocksdb::NewCompositeEnv(files);
-  base::ManualClock clock(1'790'000'000'000);
-  auto life = std::make_unique<TemporaryDirectory>();
-  const auto open = [&] {
+// A store in lives that are killed so soon that no compaction ends: whoever compacts in the
+// background waits at its first file until the life is over.
+class ShortLives {
+ public:
+  ShortLives() {
+    files_->on_table = [this, opens = std::this_thread::get_id()] {
+      if (std::this_thread::get_id() != opens) alive_.wait(true);
+    };
+  }
+
+  std::unique_ptr<RocksdbMessageStore> Open() {
     RocksdbOptions options;
-    options.path = life->path();
-    options.clock = &clock;
+    options.path = directory_->path();
+    options.clock = &clock_;
     options.disk_reserve_bytes = 0;
-    options.env = env.get();
+    options.env = env_.get();
     auto store = RocksdbMessageStore::Open(options);
     REQUIRE_MESSAGE(store.ok(), store.error().text);
     return *std::move(store);
-  };
-  constexpr int64_t kLives = 60;  // at 80 files in a table writes would stop
-  size_t most_files = 0;
-  for (int64_t number = 1; number <= kLives; ++number) {
-    alive = true;
-    auto store = open();
-    const auto outcome = Commit(*store, [&](Batch& batch) {
-      ShardHead head;
-      head.batch = number;
-      store->channels().PutHead(batch, 0, head);
-      store->accounts().PutUser(batch, NumberedUser(number));
-      const InboxStore::Recipient recipient{model::UserId(7), model::Seq(number)};
-      store->inboxes().Append(batch, {&recipient, 1}, {});
-    });
+  }
+  // A life of one commit.
+  void Live(const std::function<void(RocksdbMessageStore&, Batch&)>& fill) {
+    alive_ = true;
+    auto store = Open();
+    const auto outcome = Commit(*store, [&](Batch& batch) { fill(*store, batch); });
     REQUIRE(outcome == CommitOutcome::kCommitted);
     auto next = std::make_unique<TemporaryDirectory>();
-    CopyLiving(life->path(), next->path());
-    alive = false;
-    alive.notify_all();
+    CopyLiving(directory_->path(), next->path());
+    alive_ = false;
+    alive_.notify_all();
     store.reset();
-    life = std::move(next);
-    const auto tables = KilledStore::FilesIn(life->path() + "/db", ".sst");
-    most_files = std::max(most_files, tables.size());
+    directory_ = std::move(next);
   }
-  alive = false;
-  auto store = open();
+
+  size_t tables() const { return KilledStore::FilesIn(directory_->path() + "/db", ".sst").size(); }
+  FaultyFileSystem& files() { return *files_; }
+
+ private:
+  std::atomic<bool> alive_ = false;
+  std::shared_ptr<FaultyFileSystem> files_ = std::make_shared<FaultyFileSystem>();
+  std::unique_ptr<rocksdb::Env> env_ = rocksdb::NewCompositeEnv(files_);
+  base::ManualClock clock_{1'790'000'000'000};
+  std::unique_ptr<TemporaryDirectory> directory_ = std::make_unique<TemporaryDirectory>();
+};
+
+TEST_CASE("a store whose lives are too short to compact keeps few files, and every row") {
+  constexpr int64_t kLives = 60;  // at 80 files in a table writes would stop
+  constexpr storage::ChannelId kChannel{1, 2};
+  ShortLives lives;
+  // A large file lies below the small ones, with rows that they delete.
+  lives.Live([&](RocksdbMessageStore& store, Batch& batch) {
+    std::mt19937_64 random(1);
+    for (int64_t number = 1; number <= kLives; ++number) {
+      std::string item(100'000, '\0');
+      for (char& byte : item) byte = static_cast<char>(random());
+      store.channels().Park(batch, {kChannel, number, {}, 5, "failed", item, 0, 0});
+    }
+  });
+  size_t most_tables = 0;
+  for (int64_t number = 1; number <= kLives; ++number) {
+    lives.Live([&](RocksdbMessageStore& store, Batch& batch) {
+      ShardHead head;
+      head.batch = number;
+      store.channels().PutHead(batch, 0, head);
+      store.accounts().PutUser(batch, NumberedUser(number));
+      const InboxStore::Recipient recipient{model::UserId(7), model::Seq(number)};
+      store.inboxes().Append(batch, {&recipient, 1}, {});
+      store.channels().Unpark(batch, kChannel, number);
+    });
+    most_tables = std::max(most_tables, lives.tables());
+  }
   constexpr size_t kTables = 5;
-  CHECK(most_files <= kTables * kManySmallFiles);
+  CHECK(most_tables <= kTables * kManySmallFiles);
+  auto store = lives.Open();
   for (int64_t number = 1; number <= kLives; ++number) {
     CHECK((*store->accounts().FindUser(model::UserId(number))).has_value());
   }
   CHECK(*store->inboxes().LastSeq(model::UserId(7), Reach::kDisk) == model::Seq(kLives));
+  CHECK(store->channels().ListParked(kChannel.target, {}, 10)->empty());
+}
+
+TEST_CASE("small files that cannot be merged are no reason to refuse the store") {
+  ShortLives lives;
+  const auto user = [](int64_t number) {
+    return [number](RocksdbMessageStore& store, Batch& batch) {
+      store.accounts().PutUser(batch, NumberedUser(number));
+    };
+  };
+  const size_t few = lives.tables();
+  int64_t number = 0;
+  while (lives.tables() < few + kManySmallFiles - 1) lives.Live(user(++number));
+  lives.files().on_table = [&files = lives.files(), made = 0]() mutable {
+    if (++made == 2) files.fail_next_table = true;  // the first is of what the log holds
+  };
+  auto store = lives.Open();
+  CHECK_FALSE(lives.files().fail_next_table);
+  CHECK(Commit(*store, [&](Batch& batch) { user(number + 1)(*store, batch); }) ==
+        CommitOutcome::kCommitted);
+  for (int64_t n = 1; n <= number + 1; ++n) {
+    CHECK((*store->accounts().FindUser(model::UserId(n))).has_value());
+  }
 }
 
 TEST_CASE("a log that ends in a torn record opens without that record") {

@@ -216,7 +216,9 @@ TEST_CASE("parked money comes back: applied again, sent on, or given to whom som
   CHECK(named(packets[0], "bert").err.find("another parked item") != std::string::npos);
   CHECK(channel("retry", "100").out == "retried 1, applied 1\n");
   bert.AwaitBalance(100);
-  CHECK(channel("return", "200").exit_code == 0);
+  // That its own row says so is no other item that does.
+  CHECK(channel("return", "200", {"--packet", std::to_string(packets[1]), "--user", "bert"})
+            .exit_code == 0);
   bert.AwaitBalance(300);
   const Outcome again = channel("return", "200");
   CHECK(again.exit_code == 1);

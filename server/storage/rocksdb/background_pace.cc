@@ -108,12 +108,19 @@ void BackgroundPace::Judge() {
   compaction_rests_ = files >= kHurryFiles ? 0 : std::min(rests, kCompactionRests);
 }
 
+int BackgroundPace::Rests(rocksdb::Env::IOPriority priority) const {
+  if (!rests()) return 0;
+  if (priority == rocksdb::Env::IO_HIGH) return flush_rests_;
+  if (priority == rocksdb::Env::IO_LOW) return compaction_rests_;
+  return 0;
+}
+
 void BackgroundPace::Request(int64_t /*bytes*/, rocksdb::Env::IOPriority priority,
                              rocksdb::Statistics* /*statistics*/) {
   thread_local int64_t rested_at_ns = ThreadCpuNs();
-  const int rests = priority == rocksdb::Env::IO_LOW ? CompactionRests() : FlushRests();
+  const int rests = Rests(priority);
   if (rests > 0) {
-    GiveWay();
+    if (priority == rocksdb::Env::IO_LOW) GiveWay();
     const int64_t rest_ns = std::min(kLongestRestNs, rests * (ThreadCpuNs() - rested_at_ns));
     std::this_thread::sleep_for(std::chrono::nanoseconds(rest_ns));
   }

@@ -14,8 +14,8 @@ namespace hongyan::storage {
 
 namespace {
 
-// Some 10 MiB with short messages, 80 MiB at the very most.
 constexpr auto kFirstRest = std::chrono::seconds(10);  // of flushes and compactions, after opening
+// Some 10 MiB with short messages, 80 MiB at the very most.
 constexpr size_t kRecentEntryRows = 65'536;
 constexpr size_t kRecentBodies = 16'384;
 constexpr size_t kRecentMembers = 65'536;
@@ -100,6 +100,27 @@ Database::~Database() { Close(); }
 base::Result<void> Database::Open(IfMissing if_missing, Recovery recovery) {
   const std::unique_lock lock(open_mutex_);
   CHECK(db_ == nullptr);
+  if (auto opened = OpenLocked(if_missing, recovery); !opened) return opened;
+  // Who accepts a damaged store reads no more of it than must be.
+  if (const auto merged = recovery == Recovery::kStrict ? MergeSmallFiles() : rocksdb::Status::OK();
+      !merged.ok()) {
+    // It was to save reads, and no more. It leaves an error behind that only an opening ends.
+    LOG_WARN("store_small_files_left path={} error=\"{}\"", options_.path, merged.ToString());
+    CloseLocked();
+    if (auto opened = OpenLocked(if_missing, recovery); !opened) return opened;
+  }
+  if (const auto goes_on = StartCompacting(); !goes_on.ok()) {
+    CloseLocked();
+    return OpenError(options_.path, options_.kind, goes_on, recovery);
+  }
+  failed_.store(false, std::memory_order_release);
+  if (pace_->May()) {
+    LOG_INFO("store_opened path={} replayed={}", options_.path, log_order_->records());
+  }
+  return {};
+}
+
+base::Result<void> Database::OpenLocked(IfMissing if_missing, Recovery recovery) {
   log_order_ = std::make_unique<LogOrder>();
   background_ = std::make_shared<BackgroundPace>();
   rocksdb::DBOptions db_options = MakeDbOptions(options_, if_missing, recovery, pace_, background_);
@@ -113,33 +134,29 @@ base::Result<void> Database::Open(IfMissing if_missing, Recovery recovery) {
   CHECK(handles_.size() == tables_.size());
   bool as_created = true;
   for (size_t i = 0; i < handles_.size(); ++i) as_created &= handles_[i]->GetID() == i;
-  if (!as_created) {
-    CloseLocked();
-    return OpenError(options_.path, options_.kind,
-                     rocksdb::Status::InvalidArgument("its tables are not ours"), recovery);
-  }
-  if (const rocksdb::Status in_order = PutInOrder(); !in_order.ok()) {
-    CloseLocked();
-    return OpenError(options_.path, options_.kind, in_order, recovery);
-  }
-  background_->RestAfter(kFirstRest);
-  stop_compacting_.store(false, std::memory_order_release);
-  failed_.store(false, std::memory_order_release);
-  if (pace_->May()) {
-    LOG_INFO("store_opened path={} replayed={}", options_.path, log_order_->records());
-  }
-  return {};
+  if (as_created) return {};
+  CloseLocked();
+  return OpenError(options_.path, options_.kind,
+                   rocksdb::Status::InvalidArgument("its tables are not ours"), recovery);
 }
 
-rocksdb::Status Database::PutInOrder() {
+rocksdb::Status Database::MergeSmallFiles() {
   for (auto* const handle : handles_) {
-    const rocksdb::Status merged = MergeSmallFiles(*db_, handle);
+    const rocksdb::Status merged = storage::MergeSmallFiles(*db_, handle);
     if (!merged.ok()) return merged;
+  }
+  return rocksdb::Status::OK();
+}
+
+rocksdb::Status Database::StartCompacting() {
+  for (auto* const handle : handles_) {
     std::string files;
     if (db_->GetProperty(handle, rocksdb::DB::Properties::kNumFilesAtLevelPrefix + "0", &files)) {
       background_->FilesAtLevel0(handle->GetName(), std::stoi(files));
     }
   }
+  background_->RestAfter(kFirstRest);
+  stop_compacting_.store(false, std::memory_order_release);
   return db_->EnableAutoCompaction(handles_);
 }
 

@@ -130,9 +130,11 @@ class Database {
   int64_t syncs() const { return syncs_.load(std::memory_order_relaxed); }
 
  private:
-  // What an opening does before anything compacts.
-  rocksdb::Status PutInOrder();   // REQUIRES open_mutex_ held alone, db_ open
-  rocksdb::Status CloseLocked();  // REQUIRES open_mutex_ held alone, db_ open
+  // REQUIRE open_mutex_ held alone. Nothing compacts from the first to the third.
+  base::Result<void> OpenLocked(IfMissing if_missing, Recovery recovery);
+  rocksdb::Status MergeSmallFiles();
+  rocksdb::Status StartCompacting();
+  rocksdb::Status CloseLocked();
   void Release(const Pin& pin) const;
   void Remember(const rocksdb::WriteBatch& committed);
   RecentRows* RecentOf(Table table) const;  // null: none of it is kept

@@ -148,9 +148,12 @@ base::Result<std::vector<ParkedItem>> RocksdbChannelStore::ListParked(model::Sha
   std::vector<ParkedItem> items;
   for (scan->ToFirst(); scan->at_row() && items.size() < limit; scan->Next()) {
     const rocksdb::Slice key = scan->key();
+    if (key.size() != kSourceAt + 2 + 8) return BrokenRow("parked item", key);
     ParkedItem& item = items.emplace_back();
-    if (key.size() != kSourceAt + 2 + 8 || !DecodeParked(scan->value(), &item)) {
-      return BrokenRow("parked item", key);
+    if (!DecodeParked(scan->value(), &item)) {  // must not stand in the way of the others
+      item = ParkedItem();
+      item.broken = true;
+      item.why = BrokenRow("parked item", key).text;
     }
     item.channel = {base::ReadBe16(key.data() + kSourceAt), target};
     item.number = LastId(key);

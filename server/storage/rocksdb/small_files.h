@@ -12,8 +12,11 @@ namespace hongyan::storage {
 // So once this many small files lie on top of a table, they are made one, still at level 0.
 constexpr size_t kManySmallFiles = 8;
 constexpr uint64_t kSmallFileBytes = 4 << 20;  // larger ones are work for compactions
+constexpr size_t kTooManyFiles = 24;           // then of any size
 
-// REQUIRES that nothing compacts. At most a second; before anybody is served.
+// Nothing is done where the disk has not twice the room for it. REQUIRES that nothing compacts.
+// Takes some milliseconds; a second or two where large files are too many. Not ok = the database
+// must be opened anew.
 rocksdb::Status MergeSmallFiles(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* table);
 
 }  // namespace hongyan::storage

@@ -494,6 +494,40 @@ TEST_CASE("a parked snapshot that is retried lets go what waits for it, before a
   }
 }
 
+TEST_CASE("what is parked in the very batch that retries everything is applied once") {
+  for (const auto& options : {Apart(), House::Options()}) {
+    House house(options);
+    const std::vector<std::string> names = {"anna", "bert", "carl", "dora"};
+    const auto group_id = House::Group(house.Create("anna", "g", {"bert", "carl", "dora"}));
+    const auto group = model::ConversationId::Group(group_id);
+    const storage::ChannelId channel{house.router().ShardOf(group_id),
+                                     house.router().ShardOf(house.User("carl"))};
+    house.Kill();
+    auto& slice = house.state->slices[{channel.target, group_id}];
+    slice.awaiting_snapshot = true;
+    model::SliceSnapshotItem snapshot{group_id, slice.version, model::ConvSeq(1), {}};
+    for (const auto& name : names) {
+      if (house.router().ShardOf(house.User(name)) != channel.target) continue;
+      snapshot.members.push_back({house.User(name), model::ConvSeq(1), {}});
+    }
+    house.state->parked[{channel, 999}] = {
+        channel, 999, {}, 0, "failed by itself", shard::EncodeItem(snapshot)};
+    house.Start();
+    const auto send = house.Submit(channel.source, house.MakeSend("anna", group, "waits"));
+    const auto retry =
+        house.Submit(channel.target, model::RetryParked{channel.source, channel.target, 0});
+    house.Run();
+    CHECK(house.Take(send)->ok());
+    CHECK(house.Take(retry)->ok());
+    house.Submit(channel.target, model::RetryParked{channel.source, channel.target, 0});
+    house.Run();
+    CHECK(Joined(house.Inbox("carl")) == "* waits ");
+    CHECK(house.state->parked.empty());
+    house.executor().Tick();
+    CHECK(house.executor().report().parked == 0);
+  }
+}
+
 TEST_CASE("a step of the wall clock does not freeze who makes ids by the time told to clients") {
   House house;
   const auto talk = House::Direct(house.User("anna"), house.User("bert"));
