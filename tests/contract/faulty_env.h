@@ -20,6 +20,7 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
   std::atomic<bool> disk_full{false};
   std::atomic<int> log_syncs{0};
   std::atomic<bool> fail_next_table{false};
+  std::atomic<int> failed_tables{0};
   std::function<void()> on_table;  // before each new table, on any thread; set before there is one
 
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
@@ -28,6 +29,7 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
     if (disk_full) return rocksdb::IOStatus::NoSpace("injected");
     if (on_table && name.ends_with(".sst")) on_table();
     if (name.ends_with(".sst") && fail_next_table.exchange(false)) {
+      ++failed_tables;
       return rocksdb::IOStatus::IOError("injected");
     }
     auto status = FileSystemWrapper::NewWritableFile(name, options, file, debug);
