@@ -67,6 +67,10 @@ base::Result<Reader::Detail> Reader::Show(model::PacketId packet, model::UserId 
   if (!own) return std::move(own).error();
   auto detail = Show(packet, after_ordinal, limit);
   if (!detail) return detail;
+  if (!own->has_value() && model::Closed(detail->packet.status.state)) {
+    own = packets_.FindClaim(*shard, packet, user);  // it may have been the one that closed it
+    if (!own) return std::move(own).error();
+  }
   if (!member && !own->has_value() && detail->packet.header.terms.sender != user) {
     return Refusal(Reason::kNotEligible);
   }

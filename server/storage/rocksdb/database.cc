@@ -88,6 +88,12 @@ Database::Database(DatabaseOptions options)
       recent_entries_(HasMessages(options_) ? kRecentEntryRows : 1, kRecentRowBytes),
       recent_bodies_(HasMessages(options_) ? kRecentBodies : 1, kRecentRowBytes),
       recent_members_(HasMessages(options_) ? kRecentMembers : 1, kRecentRowBytes) {
+  // The threads of flushes and compactions are the process's: those of one store that rests must
+  // not keep the other's waiting.
+  constexpr int kStores = 2;
+  rocksdb::Env* const threads = options_.env != nullptr ? options_.env : rocksdb::Env::Default();
+  threads->SetBackgroundThreads(kStores, rocksdb::Env::LOW);
+  threads->SetBackgroundThreads(kStores, rocksdb::Env::HIGH);
   places_.fill(SIZE_MAX);
   for (size_t place = 0; place < tables_.size(); ++place) {
     places_[static_cast<size_t>(tables_[place])] = place;

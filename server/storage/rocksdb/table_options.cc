@@ -167,13 +167,7 @@ rocksdb::DBOptions MakeDbOptions(const DatabaseOptions& options, IfMissing if_mi
   db.max_total_wal_size = kMaxLogBytes;
 
   db.max_open_files = options.max_open_files;
-  db.max_background_jobs = 2;
-  // One flush and one compaction at a time, in each store: the threads are the process's, and those
-  // of one store that rests must not keep the other's waiting.
-  constexpr int kStores = 2;
-  rocksdb::Env* const threads = options.env != nullptr ? options.env : rocksdb::Env::Default();
-  threads->SetBackgroundThreads(kStores, rocksdb::Env::LOW);
-  threads->SetBackgroundThreads(kStores, rocksdb::Env::HIGH);
+  db.max_background_jobs = 2;   // one flush and one compaction at a time
   db.bytes_per_sync = 1 << 20;  // no bursts of write-back beside the syncs of commits
   db.rate_limiter = background;
   db.writable_file_max_buffer_size = BackgroundPace::kPieceBytes;
