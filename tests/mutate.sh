@@ -67,7 +67,10 @@ mutate() {
     survived+=("$name")
   else
     found=$((found + 1))
-    result=$(grep -m1 -E '^TEST CASE|^seed |^ +[a-z].*(lost|doubled|missing)' "$work/run.log" || tail -1 "$work/run.log")
+    # The test case that failed: others may have said something before it.
+    result=$(awk '/^TEST CASE/ { name = $0 } / ERROR: / { print name; exit }' "$work/run.log")
+    [[ -n $result ]] || result=$(grep -m1 -E '^seed |^ +[a-z].*(lost|doubled|missing)' "$work/run.log" ||
+      tail -1 "$work/run.log")
   fi
   printf '%-28s %s\n' "$name" "${result:0:150}"
   cp "$work/whole/$file" "$work/src/$file"
