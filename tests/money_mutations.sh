@@ -31,6 +31,10 @@ mutate close-only-by-close $money/closing.cc \
   live_.PutStatus(work, packet, status);'
 mutate named-person $money/judge.cc 'if (terms.named && terms.named != user)' 'if (false)'
 mutate own-packet $money/judge.cc 'if (user == terms.sender && !shared_in_group)' 'if (false)'
+mutate send-past-a-stopped-chat $money/wallets.cc \
+  'if (auto may = MayEmit(work, routes_.ConversationOf(terms.conversation)); !may) {
+    return model::Reply(std::move(may).error());
+  }' ''
 mutate unannounced-is-busy $money/judge.cc \
   'if (status.state == model::PacketState::kCreated) return Busy(kUnannouncedRetryMs);' ''
 mutate insert-never-upsert $money/packets.cc 'if (*found != nullptr) {
@@ -171,6 +175,11 @@ mutate mark-after-sync server/storage/rocksdb/store_core.cc \
   'channels_.StageTrims(&writes); if (!options_.unsafe_no_sync) keeper_->Durable(staged.heads());'
 mutate commit-without-sync server/storage/rocksdb/database.cc 'options.sync = options_.sync;' 'options.sync = false;'
 
+# -- the rooms of a message shard, where money speaks
+by messaging_test "$tests/messaging_test" --abort-after=1
+mutate announced-twice server/conversation/packet_messages.cc \
+  'if (before->has_value()) return model::VerdictItem{packet.id, true, (*before)->seq, 0};' ''
+
 # -- the simulator, which knows nothing of how the books are kept
 by simulation "$bin/simulation" --seeds 1..500
 mutate sim-reply-before-commit server/shard/executor.cc \
@@ -223,8 +232,6 @@ mutate sim-credit-dropped $money/wallets.cc \
   ++tally_.credits;' '++tally_.credits;'
 mutate sim-return-not-told $money/wallets.cc 'work.Emit(routes_.InboxOf(item.sender),' \
   'if (item.created) work.Emit(routes_.InboxOf(item.sender),'
-mutate sim-announced-twice server/conversation/packet_messages.cc \
-  'if (before->has_value()) return model::VerdictItem{packet.id, true, (*before)->seq, 0};' ''
 mutate sim-strangers-announce server/conversation/packet_messages.cc \
   'if (!may) return Refused(packet.id, may.error());' ''
 mutate sim-notice-before-message $money/closing.cc 'if (!announced) return {};' ''

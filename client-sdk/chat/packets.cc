@@ -49,7 +49,7 @@ const char* Why(ReturnReason reason) {
     case ReturnReason::kExpired:
       return "its time was over";
     case ReturnReason::kRefused:
-      return "the conversation no longer takes it";
+      return "the conversation did not take it";
     case ReturnReason::kReturned:
       return "it was given back";
     case ReturnReason::kByAdmin:

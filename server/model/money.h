@@ -37,7 +37,7 @@ constexpr bool Closed(PacketState state) { return state >= PacketState::kDone; }
 enum class ReturnReason : uint8_t {
   kNone = 0,
   kExpired = 1,
-  kRefused = 2,   // the conversation no longer takes it: not a member, blocked, dismissed
+  kRefused = 2,   // its conversation did not take it: membership changed, or the id was used
   kReturned = 3,  // by the named person
   kTooLate = 4,   // the funds came more than a day after the send
   kRule = 5,      // a rule of the packet's shard refused it

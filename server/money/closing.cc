@@ -38,7 +38,7 @@ void CountLeft(model::PacketStatus& status, const model::PacketHeader& header,
 
 }  // namespace
 
-// -- close: the only way out of CREATED and OPEN but the last open
+// -- close: the only way out of CREATED and OPEN but the last open (quarantine aside: ReturnRest)
 
 base::Result<void> Packets::Close(shard::UnitOfWork& work, LivePacket& packet, PacketState state,
                                   ReturnReason reason, model::UserId by) {

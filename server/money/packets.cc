@@ -133,6 +133,7 @@ Outcome Packets::Apply(shard::UnitOfWork& work, const model::VerdictItem& item) 
     Quarantine(work, packet, flaw->text);
     return shard::ItemOutcome::Applied();
   }
+  LOG_INFO("packet_not_announced packet={} reason={}", item.packet.value, item.reason);
   auto closed = Close(work, packet, PacketState::kRefused, model::ReturnReason::kRefused, {});
   if (!closed) return closed.error();
   return shard::ItemOutcome::Applied();

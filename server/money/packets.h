@@ -22,10 +22,10 @@
 namespace hongyan::money {
 
 // The packets of one shard: made in the commit that receives their money, announced, opened,
-// closed. `Close` is the only way out of CREATED and OPEN but the last open. A
-// packet whose rows do not add up is quarantined: its money goes to suspense, its requests get one
-// clear code, everything else goes on. Shard thread; everything staged goes with the unit of work's
-// commit.
+// closed. Beside the last open, `Close` is the only way out of CREATED and OPEN. A packet whose
+// rows do not add up is quarantined: its money goes to suspense, its requests get one clear code,
+// everything else goes on; out of there only an administrator leads (`ReturnRest`). Shard thread;
+// everything staged goes with the unit of work's commit.
 class Packets {
  public:
   // All outlive it. `held`: what is known without the store, by weight (see Board).

@@ -88,6 +88,11 @@ std::optional<model::Reply> Wallets::Fund(shard::UnitOfWork& work, const model::
     if (work.arrivals_missing()) return Refusal(Reason::kFundsPending);
     return Remember(work, key, hash, Refusal(Reason::kNoFunds));
   }
+  // The packet's shard announces it, but a chat that this one cannot reach, that one hardly can:
+  // better that no money leaves than that it comes back unopened.
+  if (auto may = MayEmit(work, routes_.ConversationOf(terms.conversation)); !may) {
+    return model::Reply(std::move(may).error());
+  }
   auto place = PlaceFor(work);
   if (!place) return model::Reply(std::move(place).error());
   if (auto posted = books_.Post(work, Account::kWallets, Account::kTransitOut, terms.total_fen);

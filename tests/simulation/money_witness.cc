@@ -176,6 +176,9 @@ void MoneyWitness::AnsweredReturn(const model::ReturnPacket& back, const model::
   const model::PacketStatus* status = Status(back.packet);
   INVARIANT(!reply.ok() || (status != nullptr && status->state == PacketState::kReturned),
             "packet {} was said to be returned, and is not", back.packet.value);
+  if (!reply.ok()) {
+    CheckGone(back.packet, reply.error(), std::numeric_limits<int64_t>::max(), "a return");
+  }
 }
 
 void MoneyWitness::Grabbed(PacketId packet, UserId user,

@@ -32,7 +32,8 @@ enum class PacketState {
 enum class ReturnReason {
   kNone = 0,
   kExpired = 1,
-  kRefused = 2,   // the conversation no longer takes it
+  kRefused = 2,   // its conversation did not take it: the sender may not speak there, or the person
+                  // it is for has left
   kReturned = 3,  // by the named person
   kTooLate = 4,
   kRule = 5,

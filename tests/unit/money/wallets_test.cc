@@ -241,6 +241,14 @@ TEST_CASE("what was no verdict on the request is not remembered") {
     house.channel_trouble = [](model::ShardId) { return std::string("stopped: lost its tail"); };
     CHECK(House::Why(house.Send(terms)) == Reason::kChannelStopped);
   }
+  SUBCASE("a stopped channel to the chat alone, where its message would lie") {
+    const model::ShardId chat = house.routes().ConversationOf(terms.conversation);
+    REQUIRE_FALSE(model::IsMoneyShard(chat));
+    house.channel_trouble = [chat](model::ShardId target) {
+      return std::string(target == chat ? "stopped: lost its tail" : "");
+    };
+    CHECK(House::Why(house.Send(terms)) == Reason::kChannelStopped);
+  }
   SUBCASE("a full disk") {
     house.below_disk_reserve = true;
     CHECK(House::Why(house.Send(terms)) == Reason::kDiskReserve);
