@@ -97,8 +97,9 @@ struct Fixture {
     house.Run();
   }
   model::VerdictItem Announce(const model::PacketHeader& packet) {
+    const size_t before = purse.verdicts.size();
     Give(packet.terms.conversation, model::AnnounceItem{packet});
-    REQUIRE_FALSE(purse.verdicts.empty());
+    REQUIRE(purse.verdicts.size() == before + 1);
     const model::VerdictItem verdict = purse.verdicts.back();
     CHECK(verdict.packet == packet.id);
     return verdict;
