@@ -35,6 +35,7 @@ mutate send-past-a-stopped-chat $money/wallets.cc \
   'if (auto may = MayEmit(work, routes_.ConversationOf(terms.conversation)); !may) {
     return model::Reply(std::move(may).error());
   }' ''
+mutate audit-accuses-unread $money/audit.cc 'if (!shard_read_) return;' ''
 mutate unannounced-is-busy $money/judge.cc \
   'if (status.state == model::PacketState::kCreated) return Busy(kUnannouncedRetryMs);' ''
 mutate insert-never-upsert $money/packets.cc 'if (*found != nullptr) {

@@ -54,6 +54,7 @@ base::Result<model::PacketTerms> ReadTerms(Session& session, v1::SendPacket& wir
   }
   terms.kind = static_cast<PacketKind>(wire.kind());
   terms.sender = session.user();
+  terms.named = UserId(wire.named());
   terms.shares = wire.shares();
   terms.total_fen = wire.amount_fen();
   terms.greeting = std::move(*wire.mutable_greeting());
@@ -66,12 +67,13 @@ base::Result<model::PacketTerms> ReadTerms(Session& session, v1::SendPacket& wir
       }
       break;
     case PacketKind::kExclusive:
-      terms.named = UserId(wire.named());
       if (terms.shares == 0) terms.shares = 1;
       break;
     case PacketKind::kTransfer:
-      terms.named = terms.conversation.is_group() ? UserId(wire.named())
-                                                  : terms.conversation.peer_of(terms.sender);
+      // In a 1:1 chat it is clear for whom.
+      if (!terms.named && !terms.conversation.is_group()) {
+        terms.named = terms.conversation.peer_of(terms.sender);
+      }
       if (terms.shares == 0) terms.shares = 1;
       break;
     default:

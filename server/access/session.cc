@@ -1,6 +1,7 @@
 #include "access/session.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "access/joining.h"
@@ -14,6 +15,12 @@ namespace {
 constexpr int kMaxMistakes = 5;  // before login
 constexpr int64_t kConfirmEveryMs = 60'000;
 constexpr int64_t kLookForPeerMs = 1000;  // while its login is under way
+
+// Of lines about requests that met broken rows; all loops share it.
+base::LogPace& BrokenPace() {
+  static base::LogPace pace("broken rows", 4, std::chrono::seconds(10));
+  return pace;
+}
 
 v1::EndReason ToWire(model::EndReason why) {
   switch (why) {
@@ -149,6 +156,21 @@ void Session::Answer(uint16_t command, uint32_t request_id, std::string_view enc
 
 void Session::Refuse(uint16_t command, uint32_t request_id, const base::Error& error) {
   desk_.counts().refused.Add();
+  // What lies broken where is for the log; who asked learns that no retry helps.
+  if (error.code == base::Code::kDataLoss) {
+    if (BrokenPace().May()) {
+      LOG_ERROR("stored_data_broken command={} user={} why=\"{}\"", command, user_.value,
+                error.text);
+    }
+    return SendError(command, request_id,
+                     {error.code, error.reason,
+                      "what is stored of this cannot be read: the administrator finds why in the "
+                      "server's log"});
+  }
+  SendError(command, request_id, error);
+}
+
+void Session::SendError(uint16_t command, uint32_t request_id, const base::Error& error) {
   v1::Error refusal;
   refusal.set_code(static_cast<v1::Code>(error.code));
   refusal.set_reason(static_cast<v1::Reason>(error.reason));

@@ -42,6 +42,7 @@ class Session final : public net::ConnectionHandler {
 
   void Answer(uint16_t command, uint32_t request_id, const google::protobuf::MessageLite& reply);
   void Answer(uint16_t command, uint32_t request_id, std::string_view encoded);
+  // Of stored data that is broken the log hears what and where, the client only that it is.
   void Refuse(uint16_t command, uint32_t request_id, const base::Error& error);
 
   // False: not a message of this type; the request is answered with an error.
@@ -114,6 +115,7 @@ class Session final : public net::ConnectionHandler {
 
   bool MayAsk(const Request& request, const proto::Frame& frame);
   void Hold();
+  void SendError(uint16_t command, uint32_t request_id, const base::Error& error);
   void Release();
   void FinishDraining();
   void StopHearing();

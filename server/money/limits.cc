@@ -1,11 +1,13 @@
 #include "money/limits.h"
 
 #include <algorithm>
+#include <string>
 
 #include "base/bytes.h"
 #include "model/reason.h"
 #include "money/refusals.h"
 #include "money/wide.h"
+#include "proto/amount.h"
 
 namespace hongyan::money {
 namespace {
@@ -36,21 +38,37 @@ base::Result<void> CheckPlace(const model::PacketTerms& terms) {
   return {};
 }
 
+// A limit is an operator's choice, so only here is it known what to ask for instead.
+base::Error OverLimit(const std::string& text) {
+  base::Error error = Refusal(Reason::kOverLimit);
+  error.text = text;
+  return error;
+}
+
+std::string Yuan(int64_t fen) { return proto::YuanText(fen) + " yuan"; }
+
 base::Result<void> CheckAmounts(const Limits& limits, const model::PacketTerms& terms) {
   const int64_t total = terms.total_fen;
   if (total <= 0) return Refusal(Reason::kAmountInvalid);
   const bool single = terms.kind == PacketKind::kExclusive || terms.kind == PacketKind::kTransfer ||
                       !terms.conversation.is_group();
   if (terms.shares <= 0 || (single && terms.shares != 1)) return Refusal(Reason::kSharesInvalid);
-  if (terms.shares > limits.max_shares) return Refusal(Reason::kOverLimit);
+  if (terms.shares > limits.max_shares) {
+    return OverLimit("a packet has at most " + std::to_string(limits.max_shares) + " shares");
+  }
   if (total > kMaxFen) return Refusal(Reason::kOverLimit);
   if (terms.kind == PacketKind::kTransfer) {
-    if (total > limits.max_transfer_fen) return Refusal(Reason::kOverLimit);
-    return {};
+    if (total <= limits.max_transfer_fen) return {};
+    return OverLimit("a transfer is at most " + Yuan(limits.max_transfer_fen));
   }
-  if (total > limits.max_total_fen) return Refusal(Reason::kOverLimit);
+  if (total > limits.max_total_fen) {
+    return OverLimit("a packet is at most " + Yuan(limits.max_total_fen));
+  }
   if (total < terms.shares) return Refusal(Reason::kMoreSharesThanFen);
-  if (Wide{total} > Wide{terms.shares} * limits.max_share_fen) return Refusal(Reason::kOverLimit);
+  if (Wide{total} > Wide{terms.shares} * limits.max_share_fen) {
+    return OverLimit("a share is at most " + Yuan(limits.max_share_fen) +
+                     ": make the packet smaller, or of more shares");
+  }
   if (terms.kind == PacketKind::kEqual && total % terms.shares != 0) {
     return Refusal(Reason::kAmountInvalid);
   }
@@ -78,10 +96,13 @@ base::Result<void> CheckTerms(const Limits& limits, const model::PacketTerms& te
   if (auto place = CheckPlace(terms); !place) return place;
   if (auto amounts = CheckAmounts(limits, terms); !amounts) return amounts;
   if (auto named = CheckNamed(terms); !named) return named;
-  if (terms.greeting.size() > static_cast<size_t>(limits.max_greeting_bytes) ||
-      !base::IsPrintableUtf8(terms.greeting)) {
-    return Refusal(Reason::kGreetingInvalid);
+  if (terms.greeting.size() > static_cast<size_t>(limits.max_greeting_bytes)) {
+    base::Error error = Refusal(Reason::kGreetingInvalid);
+    error.text = "the greeting is " + std::to_string(terms.greeting.size()) +
+                 " bytes long, and may be " + std::to_string(limits.max_greeting_bytes);
+    return error;
   }
+  if (!base::IsPrintableUtf8(terms.greeting)) return Refusal(Reason::kGreetingInvalid);
   return {};
 }
 

@@ -32,7 +32,7 @@ base::Error Refusal(Reason rule) {
                  "the amount must be above zero, and of an equal packet a multiple of its shares");
     case Reason::kOverLimit:
       return say(Code::kInvalidArgument,
-                 "the amount, one share of it, or the number of shares is above the limit: ask for "
+                 "the amount, one share of it, or the number of shares is above the limit: send "
                  "less");
     case Reason::kMoreSharesThanFen:
       return say(Code::kInvalidArgument,
@@ -47,15 +47,16 @@ base::Error Refusal(Reason rule) {
                  "chat, exclusive packets to a group, nothing to oneself");
     case Reason::kGreetingInvalid:
       return say(Code::kInvalidArgument,
-                 "the greeting is too long, or is not printable UTF-8: shorten it");
+                 "the greeting is too long, or holds line breaks, control characters or what is no "
+                 "UTF-8: one line of text");
     case Reason::kNamedPersonInvalid:
       return say(Code::kInvalidArgument,
                  "name somebody else who is in the conversation for an exclusive packet or a "
                  "transfer, and nobody for the other kinds");
     case Reason::kNoFunds:
       return say(Code::kFailedPrecondition,
-                 "the wallet holds less than that, and nothing was moved: take less, or have money "
-                 "paid in first, and make a new request with an id of its own");
+                 "the wallet holds less than that, and nothing was moved: send less, or have money "
+                 "paid in first, as a new request");
     case Reason::kWalletFrozen:
       return say(Code::kPermissionDenied,
                  "the wallet is frozen: it receives, but pays nothing out; ask the administrator, "

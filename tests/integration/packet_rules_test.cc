@@ -41,6 +41,14 @@ TEST_CASE("each rule that refuses a send has its own reason, and moves nothing")
   auto for_stranger = Packet(PACKET_EXCLUSIVE, group, 100);
   for_stranger.set_named(carl.id());
   CHECK(why(for_stranger) == v1::NAMED_PERSON_INVALID);
+  for (const v1::PacketKind kind : {PACKET_LUCKY, PACKET_EQUAL}) {
+    auto for_one = Packet(kind, group, 100, 1);
+    for_one.set_named(bert.id());
+    CHECK(why(for_one) == v1::NAMED_PERSON_INVALID);
+  }
+  auto for_another = Packet(PACKET_TRANSFER, talk, 100);
+  for_another.set_named(carl.id());
+  CHECK(why(for_another) == v1::NAMED_PERSON_INVALID);
   auto wordy = Packet(PACKET_LUCKY, group, 100, 2);
   wordy.set_greeting(std::string(121, 'x'));
   CHECK(why(wordy) == v1::GREETING_INVALID);

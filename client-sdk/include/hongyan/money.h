@@ -89,7 +89,7 @@ struct PacketOrder {
   Conversation conversation = {};
   int64_t amount_fen = 0;     // lucky: all of it; equal: each share; exclusive, transfer: the share
   int32_t shares = 1;         // lucky, equal
-  UserId named = {};          // exclusive: who alone may open it
+  UserId named = {};          // exclusive: who alone may open it; else nobody
   std::string greeting = {};  // or a transfer's note
   // 16 bytes, a UUIDv7: the same again is the same packet. Empty: drawn. An app that must know
   // after a crash what became of a send keeps one of its own (NewRequestId) and asks GetSend.

@@ -26,6 +26,11 @@ Reason Why(const model::PacketTerms& terms) {
   return checked ? Reason::kNone : static_cast<Reason>(checked.error().reason);
 }
 
+std::string Text(const model::PacketTerms& terms) {
+  auto checked = CheckTerms(Limits(), terms);
+  return checked ? "" : checked.error().text;
+}
+
 struct Row {
   const char* rule;
   PacketKind kind;
@@ -101,6 +106,24 @@ TEST_CASE("failure 15: the form of a send, one row per rule") {
     terms.greeting = "best wishes";
     CHECK(static_cast<int>(Why(terms)) == static_cast<int>(row.why));
   }
+}
+
+TEST_CASE("a refusal names the limit that is in force") {
+  model::PacketTerms terms;
+  terms.kind = PacketKind::kLucky;
+  terms.conversation = kGroup;
+  terms.sender = model::UserId(1);
+  terms.total_fen = 20'001;
+  terms.shares = 1;
+  CHECK(Text(terms).find("200.00 yuan") != std::string::npos);
+  terms.total_fen = 10'000'001;
+  CHECK(Text(terms).find("100000.00 yuan") != std::string::npos);
+  terms.shares = 501;
+  CHECK(Text(terms).find("500 shares") != std::string::npos);
+  terms.total_fen = 100;
+  terms.shares = 1;
+  terms.greeting = std::string(121, 'x');
+  CHECK(Text(terms).find("120") != std::string::npos);
 }
 
 TEST_CASE("a greeting is short and printable") {
