@@ -181,6 +181,11 @@ by messaging_test "$tests/messaging_test" --abort-after=1
 mutate announced-twice server/conversation/packet_messages.cc \
   'if (before->has_value()) return model::VerdictItem{packet.id, true, (*before)->seq, 0};' ''
 
+# -- the front door and the back door
+by front_door_test "$tests/front_door_test" --abort-after=1
+mutate total-for-its-sender server/access/money_wire.cc \
+  'if (show == Show::kAll || model::Closed(status.state)) {' '{'
+
 # -- the simulator, which knows nothing of how the books are kept
 by simulation "$bin/simulation" --seeds 1..500
 mutate sim-reply-before-commit server/shard/executor.cc \

@@ -95,4 +95,35 @@ TEST_CASE("a transfer whose money is on its way is busy, not unknown, to who giv
   CHECK(End(house, packet + 1'000'000).reason() == v1::NO_SUCH_PACKET);
 }
 
+TEST_CASE("what a packet still holds is told to its sender only, and to all once it is closed") {
+  OpenHouse house;
+  Guest anna(house, "anna", 1'000);
+  Guest bert(house, "bert");
+  Guest carl(house, "carl");
+  const auto group = anna.MakeGroup({bert.id, carl.id});
+  const auto sent = anna.Send(Packet(group, 100, 3));
+  REQUIRE_MESSAGE(sent.ok, sent.error.text());
+  const int64_t packet = sent.reply.packet_id();
+  const auto opened = bert.Open(packet);
+  REQUIRE_MESSAGE(opened.ok, opened.error.text());
+  for (Guest* guest : {&bert, &carl}) {  // who has a share, and who could count on the last
+    const auto detail = guest->Detail(packet);
+    CHECK(detail.state() == v1::PACKET_STATE_OPEN);
+    CHECK(detail.taken() == 1);
+    CHECK(detail.total_fen() == 0);
+    CHECK(detail.taken_fen() == 0);
+  }
+  CHECK(anna.Detail(packet).total_fen() == 100);
+  CHECK(anna.Detail(packet).taken_fen() == opened.reply.amount_fen());
+  CHECK(End(house, packet).code() == v1::OK);
+  for (Guest* guest : {&anna, &carl}) {
+    const auto detail = guest->Detail(packet);
+    CHECK(detail.state() == v1::PACKET_STATE_RETURNED);
+    CHECK(detail.total_fen() == 100);
+    CHECK(detail.taken_fen() == opened.reply.amount_fen());
+  }
+  CHECK(anna.Detail(packet).refund_fen() == 100 - opened.reply.amount_fen());
+  CHECK(carl.Detail(packet).refund_fen() == 0);
+}
+
 }  // namespace hongyan::testing
