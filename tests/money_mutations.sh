@@ -51,6 +51,7 @@ mutate refund-of-what-is-left $money/closing.cc 'status.refund_fen = refund;' 's
 mutate escrow-posting $money/packets.cc \
   'books_.Post(work, Account::kEscrow, Account::kTransitOut, claim.amount_fen)' \
   'books_.Post(work, Account::kEscrow, Account::kSuspense, claim.amount_fen)'
+mutate stray-expiry-key $money/closing.cc 'if (packet.header->expires_ms != expiry.expires_ms) {' 'if (false) {'
 mutate sweep-goes-on $money/closing.cc 'if (packet.status.quarantined || model::Closed(packet.status.state)) return true;' \
   'if (packet.status.quarantined || model::Closed(packet.status.state)) return false;'
 mutate quarantine-by-sweep $money/closing.cc 'Quarantine(work, packet, flaw->text);

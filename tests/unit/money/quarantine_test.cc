@@ -106,6 +106,27 @@ TEST_CASE(
   CHECK(house.Balance("anna") == 27 * 100);
 }
 
+TEST_CASE("an expiry key that is not its packet's time of expiry ends no packet early") {
+  House house;
+  const model::PacketId packet = house.Lucky("anna", 1'000, 10);
+  const model::PacketId sound = house.Lucky("bert", 1'000, 10);
+  const int64_t stray_ms = house.Packet(packet).header.expires_ms - kLifeMs / 2;
+  house.state->expiries[{house.PacketShard(packet), {stray_ms, packet}}] = true;
+  house.Restart();
+  house.Pass(kLifeMs / 2);
+  CHECK(house.Packet(packet).status.quarantined);
+  CHECK(house.Packet(packet).status.state == PacketState::kOpen);
+  CHECK(house.Balance("anna") == 0);
+  CHECK(house.Books().suspense_fen == 1'000);
+  CHECK(house.Open(sound, "carl").ok());
+  // Nothing else is wrong with it.
+  CHECK(house.Mend(packet, How::kRetry).ok());
+  CHECK(house.Open(packet, "carl").ok());
+  house.Pass(kLifeMs / 2);
+  CHECK(house.Packet(packet).status.state == PacketState::kExpired);
+  CHECK(house.Books().suspense_fen == 0);
+}
+
 TEST_CASE("a packet that adds up again is let go, and its money is where it was") {
   House house;
   const model::PacketId packet = house.Lucky("anna", 1'000, 10);
