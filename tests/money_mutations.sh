@@ -186,6 +186,8 @@ mutate announced-twice server/conversation/packet_messages.cc \
 by front_door_test "$tests/front_door_test" --abort-after=1
 mutate total-for-its-sender server/access/money_wire.cc \
   'if (show == Show::kAll || model::Closed(status.state)) {' '{'
+mutate open-asks-the-shard server/access/packets.cc \
+  'if (!look && wish == Wish::kOpen && ShardMustSay(look.error())) {' 'if (false) {'
 
 # -- the simulator, which knows nothing of how the books are kept
 by simulation "$bin/simulation" --seeds 1..500

@@ -126,4 +126,44 @@ TEST_CASE("what a packet still holds is told to its sender only, and to all once
   CHECK(carl.Detail(packet).refund_fen() == 0);
 }
 
+TEST_CASE("who leaves while an open waits in the queue gets its share when it is asked again") {
+  OpenHouse house;
+  Guest anna(house, "anna", 1'000);
+  Guest bert(house, "bert");
+  Guest carl(house, "carl");
+  const auto group = anna.MakeGroup({bert.id, carl.id});
+  v1::OpenPacket open;
+  // A share of anna's leaves the packet's shard, which stops with it.
+  while (open.packet_id() == 0 ||
+         house.PacketShard(open.packet_id()) == house.WalletShard(anna.id)) {
+    const auto sent = anna.Send(Packet(group, 100, 3));
+    REQUIRE_MESSAGE(sent.ok, sent.error.text());
+    open.set_packet_id(sent.reply.packet_id());
+  }
+  REQUIRE(carl.Open(open.packet_id()).ok);
+  house.carrier.held_shard = house.PacketShard(open.packet_id());
+  REQUIRE(anna.Open(open.packet_id()).ok);
+  while (!house.carrier.holding) std::this_thread::yield();
+  {
+    RawClient first(house.port());
+    first.Hello();
+    REQUIRE(first.LogIn("bert", "pw", integration::Device(2)).ok);
+    first.Send(v1::OPEN_PACKET, open);
+    v1::LeaveGroup leave;
+    leave.set_request_id(integration::NewRequestId());
+    leave.set_group_id(group.b());
+    REQUIRE(first.Ask<v1::GroupReply>(v1::LEAVE_GROUP, leave).ok);
+  }
+  RawClient second(house.port());
+  second.Hello();
+  REQUIRE(second.LogIn("bert", "pw", integration::Device(2)).ok);
+  const uint32_t asked = second.Send(v1::OPEN_PACKET, open);
+  second.Heartbeat();  // answered: what came before it has been judged
+  house.carrier.LetGo();
+  const auto again = RawClient::Decode<v1::OpenPacketReply>(second.AnswerTo(asked));
+  REQUIRE_MESSAGE(again.ok, again.error.text());
+  CHECK(again.reply.already());
+  CHECK(again.reply.ordinal() == 3);
+}
+
 }  // namespace hongyan::testing
