@@ -188,6 +188,8 @@ mutate total-for-its-sender server/access/money_wire.cc \
   'if (show == Show::kAll || model::Closed(status.state)) {' '{'
 mutate open-asks-the-shard server/access/packets.cc \
   'if (!look && wish == Wish::kOpen && ShardMustSay(look.error())) {' 'if (false) {'
+mutate wallet-changed-is-told server/access/session.cc 'header.command = v1::WALLET_CHANGED;
+  connection_.Send(header, {});' 'header.command = v1::WALLET_CHANGED;'
 
 # -- the simulator, which knows nothing of how the books are kept
 by simulation "$bin/simulation" --seeds 1..500

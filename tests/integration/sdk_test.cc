@@ -91,6 +91,7 @@ class Device {
     events.on_packet_returned = [this](const PacketReturned& what) {
       Note([&] { returned.push_back(what); });
     };
+    events.on_wallet_changed = [this] { Note([&] { ++wallet_changes; }); };
     events.on_stopped = [this](StopReason reason, const std::string&) {
       Note([&] {
         stopped = true;
@@ -129,6 +130,7 @@ class Device {
   std::vector<std::string> problems;
   UserId me;
   int connected = 0;
+  int wallet_changes = 0;
   bool stopped = false;
   StopReason stop_reason = StopReason::kLoggedOut;
 
@@ -435,6 +437,39 @@ TEST_CASE_FIXTURE(Scene, "a client sends, opens and is told, and money that came
   CHECK(state->packet == sent->packet);
   CHECK(anna.client->GetWallet().get()->balance_fen == 1000);
   CHECK(anna.returned.size() == 1);
+}
+
+TEST_CASE_FIXTURE(Scene,
+                  "sdk: a packet is grabbed, then opened, and whose wallet changes is told") {
+  Device anna(*this, "anna", "anna");
+  Device bert(*this, "bert", "bert");
+  anna.Open();
+  bert.Open();
+  anna.WaitConnected();
+  bert.WaitConnected();
+  server.AdminOk({"wallet", "deposit", "anna", "10", "--id", "1", "--reason", "start"});
+  anna.WaitUntil([&] { return anna.wallet_changes >= 1; });
+  PacketOrder order;
+  order.conversation = Conversation::Between(anna.me, bert.me);
+  order.amount_fen = 300;
+  const auto sent = anna.client->SendPacket(order).get();
+  REQUIRE_MESSAGE(sent.ok(), sent.error().text);
+  anna.WaitUntil([&] { return anna.wallet_changes >= 2; });
+  // Until its message is stored there is nothing to grab.
+  auto grabbed = bert.client->GrabPacket(sent->packet).get();
+  while (!grabbed.ok() && grabbed.error().reason == Reason::kBusy) {
+    grabbed = bert.client->GrabPacket(sent->packet).get();
+  }
+  REQUIRE_MESSAGE(grabbed.ok(), grabbed.error().text);
+  CHECK(grabbed->amount_fen == 0);  // open it
+  const auto opened = bert.client->OpenPacket(sent->packet).get();
+  REQUIRE_MESSAGE(opened.ok(), opened.error().text);
+  CHECK(opened->amount_fen == 300);
+  grabbed = bert.client->GrabPacket(sent->packet).get();
+  REQUIRE_MESSAGE(grabbed.ok(), grabbed.error().text);
+  CHECK(grabbed->amount_fen == 300);
+  bert.WaitUntil([&] { return bert.wallet_changes >= 1; });
+  CHECK(bert.client->GetWallet().get()->balance_fen == 300);
 }
 
 TEST_CASE_FIXTURE(Scene, "chat: failures have an exit code and a sentence that says what to do") {

@@ -166,4 +166,24 @@ TEST_CASE("who leaves while an open waits in the queue gets its share when it is
   CHECK(again.reply.ordinal() == 3);
 }
 
+TEST_CASE("a device is told that its wallet has changed, whoever changed it") {
+  OpenHouse house;
+  Guest anna(house, "anna", 1'000);
+  Guest bert(house, "bert");
+  const auto told = [](RawClient& client) {
+    for (;;) {
+      const auto push = client.NextPush();
+      REQUIRE(push.has_value());
+      if (push->header.command == v1::WALLET_CHANGED) return push->payload.empty();
+    }
+  };
+  house.Deposit("bert", 50);
+  CHECK(told(bert.client));
+  const auto sent = anna.Send(Packet(integration::Direct(anna.id, bert.id), 100, 1));
+  REQUIRE_MESSAGE(sent.ok, sent.error.text());
+  CHECK(told(anna.client));
+  CHECK(bert.Open(sent.reply.packet_id()).ok);
+  CHECK(told(bert.client));
+}
+
 }  // namespace hongyan::testing
