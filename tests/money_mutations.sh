@@ -190,6 +190,8 @@ mutate open-asks-the-shard server/access/packets.cc \
   'if (!look && wish == Wish::kOpen && ShardMustSay(look.error())) {' 'if (false) {'
 mutate wallet-changed-is-told server/access/session.cc 'header.command = v1::WALLET_CHANGED;
   connection_.Send(header, {});' 'header.command = v1::WALLET_CHANGED;'
+mutate audit-waits server/admin/packets.cc 'return wait && !ending_' 'return false && wait && !ending_'
+mutate audit-of-transit server/admin/packets.cc 'if (wait && report.in_transit_fen != 0) {' 'if (false) {'
 
 # -- the simulator, which knows nothing of how the books are kept
 by simulation "$bin/simulation" --seeds 1..500

@@ -22,7 +22,6 @@ using Verdict = money::AuditReport::Verdict;
 constexpr size_t kMaxQuarantined = 1000;
 constexpr size_t kDayPage = 1000;
 constexpr auto kDrainPause = std::chrono::milliseconds(50);
-constexpr auto kDrainPatience = std::chrono::seconds(60);
 
 std::string DayText(int32_t day) {
   const std::time_t seconds = static_cast<std::time_t>(day) * 86'400;
@@ -300,7 +299,7 @@ bool Service::Drained() const {
 void Service::Audit(ErrandPtr errand, const v1::Audit& request) {
   ReadLong(std::move(errand),
            [this, wait = request.wait_drained()]() -> base::Result<v1::AdminReply> {
-             const auto end = std::chrono::steady_clock::now() + kDrainPatience;
+             const auto end = std::chrono::steady_clock::now() + drain_patience_;
              const auto waits = [this, wait, end] {
                return wait && !ending_ && std::chrono::steady_clock::now() < end;
              };

@@ -127,13 +127,14 @@ void Errand::Send(uint16_t flags, const std::string& payload) {
 
 Service::Service(access::FrontDoor& door, access::Desk& desk, storage::MessageStore& store,
                  storage::MoneyStore& money_store, std::vector<shard::Executor*> executors,
-                 Stats stats)
+                 Stats stats, std::chrono::milliseconds drain_patience)
     : door_(door),
       desk_(desk),
       store_(store),
       money_store_(money_store),
       executors_(std::move(executors)),
       stats_(std::move(stats)),
+      drain_patience_(drain_patience),
       auditor_("auditor", 1, 4) {}
 
 net::Listener::Factory Service::factory() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -27,9 +28,11 @@ class Errand;
 // commands, like a client's; reads run on the reader pool. Loop thread, that of its desk.
 class Service {
  public:
-  // All outlive it. `executors`: each once.
+  // All outlive it. `executors`: each once. `drain_patience`: of an audit that waits until no money
+  // is between shards.
   Service(access::FrontDoor& door, access::Desk& desk, storage::MessageStore& store,
-          storage::MoneyStore& money_store, std::vector<shard::Executor*> executors, Stats stats);
+          storage::MoneyStore& money_store, std::vector<shard::Executor*> executors, Stats stats,
+          std::chrono::milliseconds drain_patience = std::chrono::minutes(1));
 
   ~Service() { End(); }
 
@@ -137,6 +140,7 @@ class Service {
   storage::MoneyStore& money_store_;
   const std::vector<shard::Executor*> executors_;
   const Stats stats_;
+  const std::chrono::milliseconds drain_patience_;
   std::atomic<bool> ending_{false};
   std::atomic<int> long_readings_{0};
   base::WorkerPool auditor_;

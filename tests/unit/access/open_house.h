@@ -32,6 +32,7 @@ using integration::RawClient;
 using model::UserId;
 
 inline constexpr int64_t kHourMs = 3'600'000;
+inline constexpr auto kDrainPatience = std::chrono::seconds(2);
 inline constexpr shard::ExecutorLimits kLimits{.resend_ms = 100};
 
 // The system's clocks, moved ahead.
@@ -106,7 +107,7 @@ class OpenHouse {
     }
     admin_.emplace(door_, door_.desk(0), messages_, money_,
                    std::vector{executors_[0].get(), executors_[1].get(), executors_[2].get()},
-                   admin::Stats());
+                   admin::Stats(), kDrainPatience);
     loop_.Start();
     for (auto& executor : executors_) executor->Start();
     front_ = Listen(door_.factory());
