@@ -188,6 +188,8 @@ mutate total-for-its-sender server/access/money_wire.cc \
   'if (show == Show::kAll || model::Closed(status.state)) {' '{'
 mutate open-asks-the-shard server/access/packets.cc \
   'if (!look && wish == Wish::kOpen && ShardMustSay(look.error())) {' 'if (false) {'
+mutate admission-of-its-own server/access/services.h 'model::Priority::kMoney ? money.admission :' \
+  'model::Priority::kMoney ? admission :'
 mutate wallet-changed-is-told server/access/session.cc 'header.command = v1::WALLET_CHANGED;
   connection_.Send(header, {});' 'header.command = v1::WALLET_CHANGED;'
 mutate audit-waits server/admin/packets.cc 'return wait && !ending_' 'return false && wait && !ending_'

@@ -166,6 +166,32 @@ TEST_CASE("who leaves while an open waits in the queue gets its share when it is
   CHECK(again.reply.ordinal() == 3);
 }
 
+TEST_CASE("money is not refused because chat is overloaded, nor chat because money is") {
+  OpenHouse house;
+  Guest anna(house, "anna", 1'000);
+  Guest bert(house, "bert");
+  const auto talk = integration::Direct(anna.id, bert.id);
+  const auto send = [&] { return anna.Send(Packet(talk, 1, 1)).error; };
+  const auto say = [&] { return anna.client.SendText(talk, "hello").error; };
+  const auto overload = [&](overload::Admission& admission) {
+    for (int window = 0; window < 5; ++window) {
+      send();
+      say();
+      admission.Observe(10'000);
+    }
+  };
+  SUBCASE("chat is") {
+    overload(house.chat_admission);
+    CHECK(say().reason() == v1::BUSY);
+    CHECK(send().code() == v1::OK);
+  }
+  SUBCASE("money is") {
+    overload(house.money_admission);
+    CHECK(send().reason() == v1::BUSY);
+    CHECK(say().code() == v1::OK);
+  }
+}
+
 TEST_CASE("a device is told that its wallet has changed, whoever changed it") {
   OpenHouse house;
   Guest anna(house, "anna", 1'000);
