@@ -52,6 +52,12 @@ mutate escrow-posting $money/packets.cc \
   'books_.Post(work, Account::kEscrow, Account::kTransitOut, claim.amount_fen)' \
   'books_.Post(work, Account::kEscrow, Account::kSuspense, claim.amount_fen)'
 mutate stray-expiry-key $money/closing.cc 'if (packet.header->expires_ms != expiry.expires_ms) {' 'if (false) {'
+mutate return-may-emit $money/closing.cc \
+  'if (auto may = MayEmit(work, routes_.WalletOf(terms.sender)); !may) return may.error();' ''
+mutate parked-may-emit $money/closing.cc \
+  'if (auto may = MayEmit(work, routes_.WalletOf(owner)); !may) return may;' ''
+mutate split-version $money/proof.cc 'header.split_version != 1 ||' ''
+mutate secret-by-number $money/proof.cc 'identity.secrets[header.secret_number]' 'identity.secrets.back()'
 mutate sweep-goes-on $money/closing.cc 'if (packet.status.quarantined || model::Closed(packet.status.state)) return true;' \
   'if (packet.status.quarantined || model::Closed(packet.status.state)) return false;'
 mutate quarantine-by-sweep $money/closing.cc 'Quarantine(work, packet, flaw->text);

@@ -121,6 +121,7 @@ TEST_CASE("the audit finds every kind of broken row, and names the first broken 
       {"best_luck", "", [](Market& m) { m.status(m.done).best_ordinal = 0; }},
       {"packet_header", "", [](Market& m) { m.header(m.open).terms.shares = 0; }},
       {"packet_header", "", [](Market& m) { m.header(m.open).secret_number = 3; }},
+      {"packet_header", "", [](Market& m) { m.header(m.open).split_version = 2; }},
       {"send_without_packet", "", [](Market& m) { m.header(m.done).terms.total_fen += 1; }},
       {"claim_amount", "ordinal=2", [](Market& m) { m.claim(m.open, "carl").amount_fen += 1; }},
       {"claim_ordinal", "ordinal=2", [](Market& m) { m.claim(m.open, "carl").ordinal = 9; }},

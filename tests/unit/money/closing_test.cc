@@ -1,3 +1,4 @@
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -209,6 +210,23 @@ TEST_CASE(
   CHECK(House::Why(house.Return(expired, "bert")) == Reason::kPacketExpired);
   CHECK(house.Balance("bert") == 100);
   CHECK(house.Balance("anna") == 120);
+  CHECK(Proven(house));
+}
+
+TEST_CASE(
+    "a return waits for no money: it is busy where the refunds' channel lags, and moves nothing") {
+  House house;
+  const auto packet = house.Make(house.Transfer("anna", "bert", 100), "anna");
+  house.channel_trouble = [&](model::ShardId target) {
+    return std::string(target == house.WalletShard("anna") ? "lags" : "");
+  };
+  for (const char* who : {"bert", ""}) {
+    CHECK(House::Why(house.Return(packet, who)) == Reason::kBusy);
+    CHECK(house.records == 0);
+  }
+  house.channel_trouble = nullptr;
+  CHECK(house.Return(packet, "bert").ok());
+  CHECK(house.Balance("anna") == 100);
   CHECK(Proven(house));
 }
 

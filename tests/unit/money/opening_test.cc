@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "house.h"
+#include "money/split.h"
 #include "tests/doctest_last.h"
 
 namespace hongyan::testing {
@@ -104,6 +105,29 @@ TEST_CASE(
   for (size_t i = 0; i < 5; ++i) sum += House::Opened(*replies[i]).amount_fen;
   CHECK(sum == 100);
   for (size_t i = 5; i < 8; ++i) CHECK(House::Why(*replies[i]) == Reason::kPacketDone);
+  CHECK(Proven(house));
+}
+
+TEST_CASE("a packet is drawn by the secret it was made under, a new one by the newest") {
+  House house;
+  const model::PacketId old = house.Lucky("anna", 10'000, 10);
+  house.state->money.secrets.emplace_back().fill(0x5a);
+  house.Restart();
+  const model::PacketId fresh = house.Lucky("anna", 10'000, 10);
+  for (const size_t number : {size_t{0}, size_t{1}}) {
+    CAPTURE(number);
+    const model::PacketId packet = number == 0 ? old : fresh;
+    const auto header = house.Packet(packet).header;
+    CHECK(header.secret_number == number);
+    int64_t left_fen = 10'000;
+    for (int32_t ordinal = 1; ordinal <= 10; ++ordinal) {
+      const auto opened = House::Opened(house.Open(packet, "u" + std::to_string(ordinal)));
+      CHECK(opened.amount_fen == money::DrawShare(left_fen, 11 - ordinal,
+                                                  header.terms.share_cap_fen, packet, ordinal,
+                                                  house.state->money.secrets[number]));
+      left_fen -= opened.amount_fen;
+    }
+  }
   CHECK(Proven(house));
 }
 

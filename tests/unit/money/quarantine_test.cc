@@ -44,6 +44,10 @@ TEST_CASE(
        [](House& h, model::PacketId p) {
          h.state->headers.at({h.PacketShard(p), p}).secret_number = 9;
        }},
+      {"drawn in a way nobody knows",
+       [](House& h, model::PacketId p) {
+         h.state->headers.at({h.PacketShard(p), p}).split_version = 2;
+       }},
       {"a cap below its shares",
        [](House& h, model::PacketId p) {
          h.state->headers.at({h.PacketShard(p), p}).terms.share_cap_fen = 3;

@@ -329,6 +329,14 @@ TEST_CASE("parked funds that make no packet go back to their sender, and the boo
   CHECK(house.Balance("anna") == 700);
 
   house.settle = true;
+  house.channel_trouble = [&](model::ShardId target) {
+    return std::string(target == house.WalletShard("anna") ? "lags" : "");
+  };
+  const auto lagging = house.ReturnParked(row);
+  REQUIRE_FALSE(lagging.ok());
+  CHECK(lagging.error().reason == static_cast<uint16_t>(Reason::kBusy));
+  CHECK(house.state->parked.size() == 1);
+  house.channel_trouble = nullptr;
   CHECK(house.ReturnParked(row).ok());
   CHECK(house.Balance("anna") == 1'000);
   CHECK(house.reader().FindSend(house.User("anna"), terms.request_id)->state ==
