@@ -283,6 +283,10 @@ TEST_CASE("funds nobody can read go back, and where the request is named the sen
   };
   CHECK(state() == v1::SEND_SENDING);
   const json item = Parked(server).at(0);
+  const auto figure = [&](const char* name) {
+    return json::parse(server.AdminOk({"--json", "stats"})).at(name).get<int64_t>();
+  };
+  CHECK(figure("hongyan_money_fen{account=\"suspense\"}") == 300);
   const auto back = [&](const std::string& request) {
     return server.Admin({"channel", "return", std::to_string(item.at("source").get<int>()),
                          std::to_string(item.at("target").get<int>()), "--number",
@@ -296,6 +300,8 @@ TEST_CASE("funds nobody can read go back, and where the request is named the sen
   CHECK(back(base::ToHex(lost.request_id())).exit_code == 0);
   anna.AwaitBalance(900);
   CHECK(state() == v1::SEND_RETURNED);
+  CHECK(figure("hongyan_packet_sends_reversed_total") == 1);
+  CHECK(figure("hongyan_money_fen{account=\"suspense\"}") == 0);
   CHECK(Parked(server).empty());
   AuditIsClean(server);
 }

@@ -208,6 +208,57 @@ TEST_CASE("wallets, packets and postings survive kill -9, and a packet opens aft
   CHECK(after.at("balance_fen") == "4500");
 }
 
+TEST_CASE("the figures of money are what they say") {
+  SpawnedServer server;
+  Person anna(server, "anna", "10");
+  Person bert(server, "bert");
+  Person outsider(server, "carl");
+  const auto figure = [&](const std::string& name) {
+    return json::parse(server.AdminOk({"--json", "stats"})).at("hongyan_" + name).get<int64_t>();
+  };
+  const auto account = [&](const std::string& name) {
+    return figure("money_fen{account=\"" + name + "\"}");
+  };
+  const auto group = NewGroup(server, "anna", "bert\n");
+  CHECK(figure("wallet_moves_total") == 1);
+  CHECK_FALSE(anna.Send(Packet(v1::PACKET_LUCKY, group, 1001, 2)).ok);  // no funds
+  CHECK(figure("packet_sends_refused_total") == 1);
+  CHECK(figure("packet_sends_total") == 0);
+
+  const int64_t packet = anna.SendAnnounced(Packet(v1::PACKET_EQUAL, group, 150, 2));
+  REQUIRE(bert.Open(packet).ok);
+  bert.AwaitBalance(150);
+  CHECK(figure("packet_sends_total") == 1);
+  CHECK(figure("packets_total") == 1);
+  CHECK(figure("packet_opens_total") == 1);
+  CHECK(figure("packet_credits_total") == 1);
+  CHECK(figure("packets_finished_total") == 0);
+  CHECK(figure("board_packets") == 1);
+  CHECK(account("escrow") == 150);
+  CHECK(account("wallets") == 850);
+  CHECK(account("world") == -1000);
+  CHECK(account("transit") == 0);
+  CHECK(account("suspense") == 0);
+  const int64_t refused = figure("packet_opens_refused_total");  // while it was not announced
+  CHECK(outsider.OpenRefused(packet) == v1::NOT_ELIGIBLE);
+  CHECK(figure("packet_opens_refused_total") == refused + 1);
+  CHECK(bert.Open(packet).reply.already());
+  REQUIRE(anna.Open(packet).ok);
+  CHECK(figure("packet_opens_total") == 2);
+  CHECK(figure("packets_finished_total") == 1);
+  CHECK(account("escrow") == 0);
+
+  const auto talk = Direct(anna.id(), bert.id());
+  const int64_t transfer = anna.SendAnnounced(Packet(v1::PACKET_TRANSFER, talk, 100));
+  REQUIRE(bert.Return(transfer).ok);
+  CHECK(figure("packets_refunded_total") == 1);
+  CHECK(figure("packets_total") == 2);
+  CHECK(figure("packets_finished_total") == 1);
+  CHECK(figure("board_packets") == 2);
+  CHECK(figure("packet_sends_reversed_total") == 0);
+  CHECK(figure("packets_quarantined_total") == 0);
+}
+
 TEST_CASE("a crowd opens at once: every share goes to one, who comes too late gets nothing") {
   constexpr int kPeople = 30;
   constexpr int kShares = 20;
