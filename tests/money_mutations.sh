@@ -118,6 +118,8 @@ mutate refusals-of-a-lost-batch server/shard/recover.cc \
   'for (auto& reply : replies) reply.reply = StoreStopped("not stored; send the same request again");' \
   'for (auto& reply : replies) if (reply.reply.ok()) reply.reply = StoreStopped("not stored");'
 mutate who-may-see $money/reader.cc 'if (!member && !own->has_value()' 'if (false && !own->has_value()'
+mutate own-claim-read-again $money/reader.cc \
+  'own = packets_.FindClaim(*shard, packet, user);  // it may' '// it may'
 mutate day-over $money/days.cc 'if (DayOf(work.time_ms()) < day.day + 2) {' 'if (DayOf(work.time_ms()) < day.day + 1) {'
 mutate day-closed $money/days.cc 'if (!model::Closed(packet.status.state)) return' 'if (false) return'
 mutate day-without-quarantine $money/days.cc 'if (packet.status.quarantined) return' 'if (false) return'
@@ -200,6 +202,9 @@ mutate wallet-changed-is-told server/access/session.cc 'header.command = v1::WAL
   connection_.Send(header, {});' 'header.command = v1::WALLET_CHANGED;'
 mutate audit-waits server/admin/packets.cc 'return wait && !ending_' 'return false && wait && !ending_'
 mutate audit-of-transit server/admin/packets.cc 'if (wait && report.in_transit_fen != 0) {' 'if (false) {'
+mutate credit-awaited server/admin/channels.cc \
+  'if (auto arrived = AwaitArrivals(packet, (*user)->id, back.target); !arrived) {' \
+  'if (base::Result<void> arrived; !arrived) {'
 
 # -- the simulator, which knows nothing of how the books are kept
 by simulation "$bin/simulation" --seeds 1..500

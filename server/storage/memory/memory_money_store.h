@@ -45,7 +45,7 @@ class MemoryLedgerStore final : public LedgerStore {
   const MoneyDoor& door_;
 };
 
-class MemoryPacketStore final : public PacketStore {
+class MemoryPacketStore : public PacketStore {
  public:
   explicit MemoryPacketStore(const MoneyDoor& door) : door_(door) {}
 
@@ -92,8 +92,7 @@ class MemoryDayStore final : public DayStore {
 
 // The proof adapter of money, as MemoryMessageStore is of messages: its faults, its lives. What
 // must be new: statement rows, outcomes, packets, claims, ordinals. Any thread; one lock.
-class MemoryMoneyStore final
-    : public MemoryShardStore<MoneyStore, MemoryMoneyState, MemoryMoneyBatch> {
+class MemoryMoneyStore : public MemoryShardStore<MoneyStore, MemoryMoneyState, MemoryMoneyBatch> {
  public:
   explicit MemoryMoneyStore(std::shared_ptr<MemoryMoneyState> state, MemoryFaults faults = {})
       : MemoryShardStore(std::move(state), std::move(faults)) {}

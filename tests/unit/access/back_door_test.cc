@@ -80,4 +80,25 @@ TEST_CASE_FIXTURE(OnItsWay, "an audit that waits has no answer while money is be
   }
 }
 
+TEST_CASE_FIXTURE(OnItsWay, "no share is paid out of what is parked while it is on its way") {
+  v1::AdminRequest request;
+  auto& back = *request.mutable_return_parked();
+  back.set_source(house.PacketShard(packet));
+  back.set_target(house.WalletShard(bert.id));
+  back.set_number(1);
+  back.set_packet_id(packet);
+  back.set_user("bert");
+  const auto refused = [&] {
+    return RawClient(house.admin_port()).Ask<v1::AdminReply>(v1::ADMIN, request).error;
+  };
+  CHECK(refused().reason() == v1::BUSY);
+  CHECK(refused().retry_after_ms() > 0);
+  house.carrier.loses_money = false;
+  v1::Error last;
+  while ((last = refused()).reason() == v1::BUSY) {
+  }
+  CHECK(last.text().find("owes this user no such amount") != std::string::npos);
+  CHECK(house.Balance("bert") == 100);
+}
+
 }  // namespace hongyan::testing

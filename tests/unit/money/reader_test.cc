@@ -1,6 +1,10 @@
 #include "money/reader.h"
 
+#include <functional>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "house.h"
 #include "tests/doctest_last.h"
@@ -17,7 +21,46 @@ Reason WhyOf(const base::Result<T>& result) {
   return result ? Reason::kNone : static_cast<Reason>(result.error().reason);
 }
 
+// The same store, where something happens between a reader's first look at its own claim and the
+// next thing it reads.
+class MeanwhileStore final : public storage::MemoryMoneyStore {
+ public:
+  MeanwhileStore(const House& house, std::function<void()> happens)
+      : MemoryMoneyStore(house.state), packets_(door_, std::move(happens)) {}
+  storage::PacketStore& packets() override { return packets_; }
+
+ private:
+  class Packets final : public storage::MemoryPacketStore {
+   public:
+    Packets(storage::MoneyDoor& door, std::function<void()> happens)
+        : MemoryPacketStore(door), happens_(std::move(happens)) {}
+    base::Result<std::optional<model::Claim>> FindClaim(model::ShardId shard,
+                                                        model::PacketId packet,
+                                                        model::UserId user) const override {
+      auto found = MemoryPacketStore::FindClaim(shard, packet, user);
+      if (auto happens = std::exchange(happens_, nullptr)) happens();
+      return found;
+    }
+
+   private:
+    mutable std::function<void()> happens_;
+  };
+  Packets packets_;
+};
+
 }  // namespace
+
+TEST_CASE("whose own share closes the packet while it is read sees that share, and the packet") {
+  House house;
+  const model::PacketId packet = house.Lucky("anna", 100, 1);
+  MeanwhileStore store(house, [&] { CHECK(house.Open(packet, "bert").ok()); });
+  const money::Reader reader(store, house.routes());
+  const auto shown = reader.Show(packet, house.User("bert"), false, 0, 10);
+  REQUIRE(shown.ok());  // who has a claim may see it, a member or not
+  CHECK(shown->packet.status.state == model::PacketState::kDone);
+  REQUIRE(shown->own.has_value());
+  CHECK(shown->own->amount_fen == 100);
+}
 
 TEST_CASE("who may see a packet: its sender, who has a claim, and members; nobody else") {
   House house;
