@@ -180,6 +180,7 @@ mutate day-file-by-its-hash server/storage/rocksdb/rocksdb_days.cc \
   'if (*hash == day.hash) {' 'if (true) {'
 mutate reclaim-can-be-stopped server/storage/rocksdb/database.cc 'options.canceled = &stop_compacting_;' ''
 mutate close-stops-reclaiming server/storage/rocksdb/database.cc 'StopCompacting(); const bool had_failed' 'const bool had_failed'
+mutate too-many-files server/storage/rocksdb/small_files.cc '&& files.size() < kTooManyFiles' ''
 mutate mark-after-sync server/storage/rocksdb/store_core.cc \
   'channels_.StageTrims(&writes);' \
   'channels_.StageTrims(&writes); if (!options_.unsafe_no_sync) keeper_->Durable(staged.heads());'

@@ -275,6 +275,29 @@ TEST_CASE("a store whose lives are too short to compact keeps few files, and eve
   CHECK(store->channels().ListParked(kChannel.target, {}, 10)->empty());
 }
 
+TEST_CASE("files that are too many are made one at an opening, however large they are") {
+  ShortLives lives;
+  std::mt19937_64 random(1);
+  int64_t number = 0;
+  const auto live = [&](size_t bytes) {
+    std::string item(bytes, '\0');
+    for (char& byte : item) byte = static_cast<char>(random());
+    lives.Live([&](RocksdbMessageStore& store, Batch& batch) {
+      store.channels().Park(batch, {{1, 2}, ++number, {}, 5, "failed", item, 0, 0});
+      ShardHead head;  // in each file: none can be moved down as it is
+      head.batch = number;
+      store.channels().PutHead(batch, 0, head);
+    });
+  };
+  // On each few small ones lies a large one: never are there many small ones on top.
+  constexpr auto kLives = static_cast<int64_t>(kTooManyFiles);
+  while (number < kLives) live(number % kManySmallFiles == 7 ? 5 << 20 : 100);
+  REQUIRE(lives.tables() == kTooManyFiles - 1);
+  live(100);
+  CHECK(lives.tables() == 1);
+  CHECK(lives.Open()->channels().ListParked(2, {}, 100)->size() == kTooManyFiles + 1);
+}
+
 TEST_CASE("small files that cannot be merged are no reason to refuse the store") {
   ShortLives lives;
   const auto user = [](int64_t number) {
