@@ -79,6 +79,7 @@ const std::vector<Chat::Command>& Chat::Commands() {
       {"/statement", "/statement [COUNT]        what went in and out of it", &Chat::Statement},
       {"/year", "/year sent|received [YEAR]  packets of a year, with its totals",
        &Chat::PacketYear},
+      {"/year", "/year more                ... and earlier ones", &Chat::PacketYear},
       {"/who", "/who                      you, and the state of the connection", &Chat::Who},
       {"/help", "/help                     this list; a message that begins with / is written //",
        &Chat::Help},

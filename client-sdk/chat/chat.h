@@ -112,6 +112,13 @@ class Chat {
   void ShowWallet(const std::vector<std::string>& words);
   void Statement(const std::vector<std::string>& words);
   void PacketYear(const std::vector<std::string>& words);
+  // What of a year is asked for, from `before` on.
+  struct YearPage {
+    Which which = Which::kSent;
+    int32_t year = 0;
+    int64_t before = 0;
+  };
+  void PacketYearFrom(YearPage page, std::vector<StatementRow> so_far);
   // False: the word is no amount, and that was said.
   bool ReadAmount(const std::string& word, PacketOrder* order);
   void SendOrder(const PacketOrder& order, const std::string& what);
@@ -178,6 +185,7 @@ class Chat {
   std::map<std::string, std::string> unsure_;
   // Packets seen, by the number of their message: what /open and the others name them by.
   std::map<Conversation, std::map<int64_t, PacketId>> packets_;
+  std::optional<YearPage> year_left_;            // what /year more goes on with
   std::map<Conversation, int64_t> first_shown_;  // conv_seq; history need not show it again
   std::set<std::pair<Conversation, int64_t>>
       echoed_;  // shown when typed: not again when they come back

@@ -16,6 +16,7 @@ namespace {
 using proto::YuanText;
 
 constexpr size_t kPacketsKept = 1000;  // of one conversation
+constexpr size_t kYearPage = 50;       // postings that /year shows at once
 constexpr size_t kIdDigits = 15;       // a number this long is a packet's id, not a message's
 
 const char* KindName(PacketKind kind) {
@@ -424,26 +425,43 @@ void Chat::Statement(const std::vector<std::string>& words) {
 }
 
 void Chat::PacketYear(const std::vector<std::string>& words) {
+  if (words.size() == 2 && words[1] == "more") {
+    if (!year_left_) return Fail("there are no earlier ones; /year sent|received [YEAR] begins");
+    return PacketYearFrom(*year_left_, {});
+  }
   const bool sent = words.size() > 1 && words[1] == "sent";
   const int64_t year = words.size() > 2 ? Count(words[2]) : 0;
   if (words.size() < 2 || (!sent && words[1] != "received") || year > 9999 ||
       (words.size() > 2 && year == 0)) {
-    return Fail("usage: /year sent|received [YEAR]");
+    return Fail("usage: /year sent|received [YEAR], /year more");
   }
-  client_->GetPacketHistory(
-      sent ? Which::kSent : Which::kReceived, static_cast<int32_t>(year), 0,
-      Answer<PacketHistory>([this, sent](const Result<PacketHistory>& history) {
-        if (!history.ok()) return Fail(history.error().text);
-        std::string last = "in " + std::to_string(history->year) + " you ";
-        if (sent) {
-          last += "sent " + std::to_string(history->sent_count) + ", " + Yuan(history->sent_fen) +
-                  ", of which " + YuanText(history->returned_fen) + " came back";
-        } else {
-          last += "received " + std::to_string(history->received_count) + ", " +
-                  Yuan(history->received_fen);
-        }
-        DisplayPostings(history->rows, last);
-      }));
+  year_left_.reset();
+  PacketYearFrom({sent ? Which::kSent : Which::kReceived, static_cast<int32_t>(year), 0}, {});
+}
+
+void Chat::PacketYearFrom(YearPage page, std::vector<StatementRow> so_far) {
+  client_->GetPacketHistory(page.which, page.year, page.before,
+                            Answer<PacketHistory>([this, page, so_far = std::move(so_far)](
+                                                      const Result<PacketHistory>& history) {
+                              if (!history.ok()) return Fail(history.error().text);
+                              std::vector<StatementRow> rows = so_far;
+                              rows.insert(rows.end(), history->rows.begin(), history->rows.end());
+                              const YearPage rest = {page.which, history->year, history->before};
+                              if (history->more && rows.size() < kYearPage)
+                                return PacketYearFrom(rest, std::move(rows));
+                              year_left_ = history->more ? std::optional(rest) : std::nullopt;
+                              std::string last = "in " + std::to_string(history->year) + " you ";
+                              if (page.which == Which::kSent) {
+                                last += "sent " + std::to_string(history->sent_count) + ", " +
+                                        Yuan(history->sent_fen) + ", of which " +
+                                        YuanText(history->returned_fen) + " came back";
+                              } else {
+                                last += "received " + std::to_string(history->received_count) +
+                                        ", " + Yuan(history->received_fen);
+                              }
+                              if (history->more) last += "; /year more shows earlier ones";
+                              DisplayPostings(std::move(rows), last);
+                            }));
 }
 
 }  // namespace hongyan::chat

@@ -75,20 +75,15 @@ void PacketHistory(Session& session, const proto::Frame& frame) {
                    if (!wallet) return std::move(wallet).error();
                    auto page = reader.History(
                        user, sent ? money::Reader::Side::kSent : money::Reader::Side::kReceived,
-                       before, limit);
+                       year, before, limit);
                    if (!page) return std::move(page).error();
                    v1::PacketHistoryReply reply;
                    reply.set_year(year);
                    const auto total = wallet->years.find(year);
                    Fill(total == wallet->years.end() ? model::YearTotal() : total->second,
                         reply.mutable_total());
-                   bool older = false;
-                   for (const model::StatementRow& row : page->rows) {
-                     const int32_t of = money::YearOf(row.time_ms);
-                     older = older || of < year;
-                     if (of == year) Fill(row, reply.add_rows());
-                   }
-                   reply.set_more(page->next_before != 0 && !older);
+                   for (const model::StatementRow& row : page->rows) Fill(row, reply.add_rows());
+                   reply.set_more(page->next_before != 0);
                    reply.set_before(page->next_before);
                    return reply;
                  });

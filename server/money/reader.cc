@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "money/calendar.h"
 #include "money/refusals.h"
 
 namespace hongyan::money {
@@ -184,30 +185,62 @@ base::Result<Reader::StatementPage> Reader::Statement(model::UserId user, int64_
   return page;
 }
 
-base::Result<Reader::StatementPage> Reader::History(model::UserId user, Side side, int64_t before,
-                                                    size_t limit) const {
+// Below which account_seq the rows are of the year or older: `before`, or where the next year
+// begins. A statement is in order of time, so that is looked for by halving: some twenty rows of a
+// million.
+base::Result<int64_t> Reader::EndOfYear(model::UserId user, int32_t year, int64_t before) const {
+  const auto newest_below = [&](int64_t end) {
+    return ledger_.ReadStatement(routes_.WalletOf(user), user, end, 1);
+  };
+  const auto later = [year](const std::vector<model::StatementRow>& row) {
+    return !row.empty() && YearOf(row.front().time_ms) > year;
+  };
+  auto row = newest_below(before);
+  if (!row) return std::move(row).error();
+  if (!later(*row)) return before;
+  int64_t first = 1;                       // all rows before it are of the year or older
+  int64_t end = row->front().account_seq;  // of a later one
+  while (first < end) {
+    const int64_t middle = first + (end - first) / 2;
+    row = newest_below(middle + 1);
+    if (!row) return std::move(row).error();
+    if (later(*row)) {
+      end = row->front().account_seq;
+    } else {
+      first = middle + 1;
+    }
+  }
+  return end;
+}
+
+base::Result<Reader::StatementPage> Reader::History(model::UserId user, Side side, int32_t year,
+                                                    int64_t before, size_t limit) const {
   limit = std::clamp<size_t>(limit, 1, kMaxPage);
+  const auto end = EndOfYear(user, year, before);
+  if (!end) return end.error();
+  before = *end;
   StatementPage page;
-  size_t looked = 0;
-  for (;;) {
+  for (size_t looked = 0; looked < kMaxLooked; looked += kMaxPage) {
     auto rows = ledger_.ReadStatement(routes_.WalletOf(user), user, before, kMaxPage);
     if (!rows) return std::move(rows).error();
-    for (model::StatementRow& row : *rows) {
+    for (const model::StatementRow& row : *rows) {
+      if (YearOf(row.time_ms) < year) return page;
       const bool sent =
           row.kind == model::StatementKind::kSent || row.kind == model::StatementKind::kRefund;
       const bool received = row.kind == model::StatementKind::kReceived;
+      if (side == Side::kSent ? sent : received) {
+        if (page.rows.size() == limit) {
+          page.next_before = before;
+          return page;
+        }
+        page.rows.push_back(row);
+      }
       before = row.account_seq;
-      if (side == Side::kSent ? sent : received) page.rows.push_back(std::move(row));
-      if (page.rows.size() == limit) break;
     }
-    looked += rows->size();
-    const bool last = rows->size() < kMaxPage && page.rows.size() < limit;
-    if (last || rows->empty() || before <= 1) return page;
-    if (page.rows.size() == limit || looked >= kMaxLooked) {
-      page.next_before = before;
-      return page;
-    }
+    if (rows->size() < kMaxPage || before <= 1) return page;
   }
+  page.next_before = before;
+  return page;
 }
 
 }  // namespace hongyan::money

@@ -74,11 +74,11 @@ class Reader {
   base::Result<StatementPage> Statement(model::UserId user, int64_t before, size_t limit) const;
 
   enum class Side : uint8_t { kSent = 1, kReceived = 2 };
-  // Packets sent (with their refunds) or received, newest first. Looks at a bounded stretch of the
-  // statement: a page may be short, or empty, and yet not the last.
-  base::Result<StatementPage> History(model::UserId user, Side side, int64_t before,
+  // Packets sent (with their refunds) or received in a year (money::YearOf, calendar.h), newest
+  // first. Looks at a bounded stretch of the statement: a page may be short, or empty, and yet not
+  // the last. The totals of the year are in the wallet: model::Wallet::years.
+  base::Result<StatementPage> History(model::UserId user, Side side, int32_t year, int64_t before,
                                       size_t limit) const;
-  // Totals by year are in the wallet: model::Wallet::years, by money::YearOf (calendar.h).
 
   // -- channels between money shards
 
@@ -93,6 +93,7 @@ class Reader {
  private:
   base::Result<model::ShardId> PacketShard(model::PacketId packet) const;
   base::Result<bool> ArrivalsMissing(model::PacketId packet, model::ShardId shard) const;
+  base::Result<int64_t> EndOfYear(model::UserId user, int32_t year, int64_t before) const;
 
   const storage::LedgerStore& ledger_;
   const storage::PacketStore& packets_;

@@ -400,6 +400,48 @@ TEST_CASE_FIXTURE(Scene, "chat: packets and transfers by lines, from the wallet 
   CHECK(wrong.err.find("is no amount") != std::string::npos);
 }
 
+TEST_CASE_FIXTURE(Scene, "chat: the packets of a year are all to be had, in this year and later") {
+  server.AdminOk({"wallet", "deposit", "anna", "20", "--id", "1", "--reason", "start"});
+  constexpr int kSent = 53;
+  const auto yuan = [](int fen) { return (fen < 10 ? "0.0" : "0.") + std::to_string(fen); };
+  std::string lines = "/to bert\n";
+  for (int i = 1; i <= kSent; ++i) lines += "/transfer " + yuan(i) + "\n";
+  const Outcome sent =
+      Run(ChatCommand(*this, "anna"), lines + "/year more\n/year sent\n/year more\n");
+  INFO(sent.err);
+  CHECK(sent.exit_code == 1);  // there is nothing yet to go on with
+  CHECK(sent.err.find("there are no earlier ones") != std::string::npos);
+  // The year, as they are shown: the newest page, the oldest first.
+  std::smatch total;
+  REQUIRE(std::regex_search(sent.out, total, std::regex("in (\\d+) you sent 53, 14.31 yuan")));
+  const std::string year = total[1];
+  const auto postings = [](const std::string& out) {
+    std::vector<std::string> amounts;
+    const std::regex line("posting\t[^\t]*\t(-[0-9.]+)\t");
+    for (std::sregex_iterator at(out.begin(), out.end(), line), end; at != end; ++at) {
+      amounts.push_back((*at)[1]);
+    }
+    return amounts;
+  };
+  std::vector<std::string> expected;
+  for (int i = 4; i <= kSent; ++i) expected.push_back("-" + yuan(i));
+  for (int i = 1; i < 4; ++i) expected.push_back("-" + yuan(i));
+  CHECK(postings(sent.out) == expected);
+  CHECK(sent.out.find(" came back; /year more shows earlier ones\n") != std::string::npos);
+  CHECK(sent.out.ends_with(" came back\n"));
+
+  // All of them come back, in a later year: that is shown with that one.
+  server.Terminate();
+  CHECK(server.Wait() == 0);
+  server.MoveClock(int64_t{400} * 24 * 3600);
+  server.Start();
+  server.AdminOk({"money", "audit", "--wait-drained"});
+  const Outcome later = Run(ChatCommand(*this, "anna"), "/year sent " + year + "\n/year more\n");
+  INFO(later.err);
+  CHECK(later.exit_code == 0);
+  CHECK(postings(later.out) == expected);
+}
+
 TEST_CASE_FIXTURE(Scene, "a client sends, opens and is told, and money that came back comes once") {
   server.AdminOk({"wallet", "deposit", "anna", "10", "--id", "1", "--reason", "start"});
   Device anna(*this, "anna", "anna");

@@ -249,7 +249,8 @@ class Client {
                      int timeout_ms = kDefaultTimeout);
   std::future<Result<Page<StatementRow>>> ListStatement(int64_t before = 0, uint32_t limit = 0,
                                                         int timeout_ms = kDefaultTimeout);
-  // What I sent or received in a year (0 = this one, as UTC+8 counts), with its totals.
+  // What I sent or received in a year (0 = this one, as UTC+8 counts), newest first, with its
+  // totals. `before` 0 = from the year's newest on; a page may be short and yet not the last.
   void GetPacketHistory(Which which, int32_t year, int64_t before, Callback<PacketHistory> done,
                         int timeout_ms = kDefaultTimeout);
   std::future<Result<PacketHistory>> GetPacketHistory(Which which, int32_t year = 0,

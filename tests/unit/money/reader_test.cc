@@ -125,7 +125,7 @@ TEST_CASE("the history of what one sent holds refunds, that of what one received
   const auto all = [&](const char* who, Side side, size_t limit) {
     std::vector<model::StatementRow> rows;
     for (int64_t before = 0;;) {
-      auto page = house.reader().History(house.User(who), side, before, limit);
+      auto page = house.reader().History(house.User(who), side, 2026, before, limit);
       REQUIRE(page.ok());
       for (auto& row : page->rows) rows.push_back(row);
       if (page->next_before == 0) return rows;
@@ -145,6 +145,47 @@ TEST_CASE("the history of what one sent holds refunds, that of what one received
   CHECK(wallet->years.at(2026).sent_fen == 510);
   CHECK(wallet->years.at(2026).returned_fen == 10);
   CHECK(wallet->years.at(2026).received_count == 5);
+}
+
+TEST_CASE("the history of a year has that year's rows, however many came before and after") {
+  House house;
+  constexpr int64_t kNewYear2027 = 1'798'732'800'000;
+  constexpr int64_t kNewYear2028 = 1'830'268'800'000;
+  const auto packets = [&house](int count) {
+    for (int i = 0; i < count; ++i) CHECK(house.Open(house.Lucky("anna", 10, 1), "bert").ok());
+  };
+  // The seqs of the rows of a year, asked for page by page.
+  const auto year = [&house](const char* who, Side side, int32_t number, int64_t from) {
+    std::vector<int64_t> seqs;
+    int pages = 0;
+    for (int64_t before = from;; ++pages) {
+      auto page = house.reader().History(house.User(who), side, number, before, 2);
+      REQUIRE(page.ok());
+      for (const auto& row : page->rows) seqs.push_back(row.account_seq);
+      if (page->next_before == 0) break;
+      CHECK_MESSAGE(page->rows.size() == 2, "a page with more behind it is full");
+      before = page->next_before;
+    }
+    return seqs;
+  };
+  using Seqs = std::vector<int64_t>;
+  packets(2);  // of anna's wallet 1 to 4: paid in, sent, paid in, sent
+  house.clock.StepWall(kNewYear2027 - house.clock.WallMs());
+  packets(3);  // 5 to 10
+  house.clock.StepWall(kNewYear2028 - house.clock.WallMs());
+  packets(4);  // 11 to 18
+  CHECK(year("anna", Side::kSent, 2026, 0) == Seqs{4, 2});
+  CHECK(year("anna", Side::kSent, 2027, 0) == Seqs{10, 8, 6});
+  CHECK(year("anna", Side::kSent, 2028, 0) == Seqs{18, 16, 14, 12});
+  CHECK(year("bert", Side::kReceived, 2027, 0) == Seqs{5, 4, 3});
+  CHECK(year("anna", Side::kSent, 2025, 0).empty());
+  CHECK(year("anna", Side::kSent, 2029, 0).empty());
+  CHECK(year("nobody", Side::kSent, 2027, 0).empty());
+  // `before` of another year begins where this one does; of this year, there.
+  CHECK(year("anna", Side::kSent, 2027, 17) == Seqs{10, 8, 6});
+  CHECK(year("anna", Side::kSent, 2027, 8) == Seqs{6});
+  CHECK(year("anna", Side::kSent, 2027, 3).empty());
+  CHECK(year("anna", Side::kSent, 2027, 1).empty());
 }
 
 TEST_CASE("a send nobody knows is not found; what is known says where it is") {
