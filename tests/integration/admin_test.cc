@@ -153,6 +153,44 @@ TEST_CASE("a user's life at the administrator's hands") {
   }
 }
 
+TEST_CASE("what only does something says so as a document too, for programs") {
+  SpawnedServer server;
+  server.AdminOk({"user", "import", "-"}, "anna\nbert\n");
+  server.AdminOk({"wallet", "deposit", "anna", "1", "--id", "1", "--reason", "start"});
+  const auto group =
+      json::parse(server.AdminOk({"--json", "group", "create", "Team", "--owner", "anna"}))
+          .at("group_id")
+          .get<std::string>();
+  const json issued = json::parse(server.AdminOk({"--json", "token", "issue", "anna"})).at(0);
+  const std::string device = issued.at("device_id");
+  const struct {
+    std::vector<std::string> words;
+    json document;
+  } commands[] = {
+      {{"user", "passwd", "anna", "--no-password"}, {{"name", "anna"}, {"has_password", false}}},
+      {{"user", "disable", "anna"}, {{"name", "anna"}, {"disabled", true}}},
+      {{"user", "enable", "anna"}, {{"name", "anna"}, {"disabled", false}}},
+      {{"token", "revoke", "anna", "--device", device}, {{"name", "anna"}, {"device_id", device}}},
+      {{"token", "revoke", "anna"}, {{"name", "anna"}}},
+      {{"group", "add", group, "bert"}, {{"group_id", group}, {"changed", true}}},
+      {{"group", "add", group, "bert"}, {{"group_id", group}, {"changed", false}}},
+      {{"group", "remove", group, "bert"}, {{"group_id", group}, {"changed", true}}},
+      {{"wallet", "freeze", "anna"}, {{"name", "anna"}, {"frozen", true}}},
+      {{"wallet", "unfreeze", "anna"}, {{"name", "anna"}, {"frozen", false}}},
+      {{"channel", "parked"}, json::array()},
+  };
+  for (const auto& command : commands) {
+    std::vector<std::string> words = command.words;
+    words.insert(words.begin(), "--json");
+    const std::string out = server.AdminOk(words);
+    INFO(out);
+    CHECK(json::parse(out, nullptr, false) == command.document);
+  }
+  const Outcome refused = server.Admin({"--json", "wallet", "freeze", "nobody"});
+  CHECK(refused.exit_code == 1);
+  CHECK(refused.out.empty());
+}
+
 TEST_CASE("tokens for many devices, and one device's token revoked") {
   SpawnedServer server;
   server.AdminOk({"user", "import", "-"}, "bot\nhelper\n");
@@ -230,6 +268,7 @@ TEST_CASE("figures and channels are shown, for people and for programs") {
   CHECK(server.AdminOk({"channel", "retry", "0", "1"}) == "retried 0, applied 0\n");
   const Outcome wrong = server.Admin({"channel", "retry", "0", "99"});
   CHECK(wrong.exit_code == 1);
+  CHECK(wrong.out.empty());
   CHECK(wrong.err.find("numbered from 0 to 3") != std::string::npos);
 }
 

@@ -141,7 +141,9 @@ TEST_CASE("one packet that does not add up is found, set apart and mended; the o
   CHECK(still.err.find("still does not add up") != std::string::npos);
 
   // What both views agree on goes back; the fen they do not agree on stays where it is seen.
-  server.AdminOk({"money", "quarantine", "return", std::to_string(broken)});
+  CHECK(json::parse(
+            server.AdminOk({"--json", "money", "quarantine", "return", std::to_string(broken)})) ==
+        json{{"packet_id", std::to_string(broken)}, {"returned", true}});
   anna.AwaitBalance(1000 - 300 - 1);
   CHECK(server.Admin({"money", "audit", "--wait-drained"}).exit_code == 1);
   const auto stats = json::parse(server.AdminOk({"--json", "stats"}));
@@ -190,7 +192,9 @@ TEST_CASE("parked money comes back: applied again, sent on, or given to whom som
   const Outcome audit = server.Admin({"money", "audit"});
   CHECK(audit.exit_code == 1);
   CHECK(audit.out.find(std::to_string(packets[2])) != std::string::npos);  // what the lost one was
-  CHECK(json::parse(server.AdminOk({"--json", "channel", "parked", "--limit", "2"})).size() == 2);
+  const Outcome two = server.Admin({"--json", "channel", "parked", "--limit", "2"});
+  CHECK(json::parse(two.out).size() == 2);
+  CHECK(two.err == "there are more: --limit 0 lists all\n");
   std::map<std::string, std::vector<std::string>> place;
   for (const auto& item : Parked(server)) {
     const std::string fen = item.at("fen");
@@ -288,16 +292,21 @@ TEST_CASE("funds nobody can read go back, and where the request is named the sen
   };
   CHECK(figure("hongyan_money_fen{account=\"suspense\"}") == 300);
   const auto back = [&](const std::string& request) {
-    return server.Admin({"channel", "return", std::to_string(item.at("source").get<int>()),
-                         std::to_string(item.at("target").get<int>()), "--number",
-                         item.at("number"), "--packet", std::to_string(packet), "--user", "anna",
-                         "--request", request});
+    return server.Admin(
+        {"--json", "channel", "return", std::to_string(item.at("source").get<int>()),
+         std::to_string(item.at("target").get<int>()), "--number", item.at("number"), "--packet",
+         std::to_string(packet), "--user", "anna", "--request", request});
   };
   CHECK(back("12").err.find("32 hexadecimal digits") != std::string::npos);
   CHECK(back(base::ToHex(other.request_id())).err.find("another packet") != std::string::npos);
   CHECK(back(base::ToHex(NewRequestId())).exit_code == 1);
   CHECK(state() == v1::SEND_SENDING);
-  CHECK(back(base::ToHex(lost.request_id())).exit_code == 0);
+  const Outcome done = back(base::ToHex(lost.request_id()));
+  CHECK(done.exit_code == 0);
+  CHECK(json::parse(done.out, nullptr, false) == json{{"source", item.at("source")},
+                                                      {"target", item.at("target")},
+                                                      {"number", item.at("number")},
+                                                      {"returned", true}});
   anna.AwaitBalance(900);
   CHECK(state() == v1::SEND_RETURNED);
   CHECK(figure("hongyan_packet_sends_reversed_total") == 1);

@@ -55,6 +55,8 @@ TEST_CASE("hongyan-admin shows a day's packets, and says where nothing can be pr
 
 TEST_CASE("deposits and withdrawals move once per id, many from a file") {
   SpawnedServer server;
+  CHECK(json::parse(server.AdminOk({"--json", "money", "end", std::to_string(open)})) ==
+        json{{"packet_id", std::to_string(open)}, {"ended", true}});
   NewUser(server, "anna");
   NewUser(server, "bert");
   const std::vector<std::string> deposit = {"wallet", "deposit", "anna",     "12.50",

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
@@ -24,6 +25,8 @@ struct Context {
   // none.
   void Ask(const v1::AdminRequest& request, const std::function<void(const v1::AdminReply&)>& show,
            int64_t patience_s = Client::kPatienceS);
+  // What was done: the sentence for people, the document with --json.
+  void Say(const std::string& sentence, const nlohmann::json& document) const;
   // Prints to standard error and sets exit_code to 1.
   void Fail(const std::string& text);
 };

@@ -68,10 +68,11 @@ void Change(Context& context, int64_t group, const std::vector<std::string>& nam
     }
   }
   context.Ask(request, [&](const v1::AdminReply& reply) {
-    std::cout << (reply.group().conv_seq() == 0 ? "nothing changed"
-                  : add                         ? "added"
-                                                : "removed")
-              << '\n';
+    const bool changed = reply.group().conv_seq() != 0;
+    context.Say(!changed ? "nothing changed"
+                : add    ? "added"
+                         : "removed",
+                {{"group_id", std::to_string(group)}, {"changed", changed}});
   });
 }
 

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <functional>
 #include <iostream>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,10 @@ namespace hongyan::admin_cli {
 void Context::Fail(const std::string& text) {
   std::fprintf(stderr, "hongyan-admin: %s\n", ShownShort(text).c_str());
   exit_code = 1;
+}
+
+void Context::Say(const std::string& sentence, const nlohmann::json& document) const {
+  std::cout << (json ? document.dump() : sentence) << '\n';
 }
 
 void Context::Ask(const v1::AdminRequest& request,
@@ -103,7 +108,10 @@ int main(int argc, char** argv) {
                  "the server's data directory; its socket is DIR/admin.sock")
       ->type_name("DIR")
       ->capture_default_str();
-  app.add_flag("--json", context.json, "print JSON, for programs");
+  app.add_flag(
+      "--json", context.json,
+      "print one JSON document, for programs; what went wrong stays a sentence on standard "
+      "error");
   app.set_version_flag("--version", "hongyan-admin " HONGYAN_VERSION);
   app.require_subcommand(1);
   app.fallthrough();

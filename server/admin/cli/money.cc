@@ -251,7 +251,8 @@ void AddMoneyCommands(CLI::App& app, Context& context) {
     v1::AdminRequest request;
     request.mutable_end_packet()->set_packet_id(*id);
     context.Ask(request, [&](const v1::AdminReply&) {
-      std::cout << "ended: its rest is on the way to the sender\n";
+      context.Say("ended: its rest is on the way to the sender",
+                  {{"packet_id", std::to_string(*id)}, {"ended", true}});
     });
   });
 
@@ -320,8 +321,9 @@ void AddMoneyCommands(CLI::App& app, Context& context) {
       request.mutable_mend_packet()->set_packet_id(*id);
       request.mutable_mend_packet()->set_give_back(give_back);
       context.Ask(request, [&](const v1::AdminReply&) {
-        std::cout << (give_back ? "its rest is on the way to the sender\n"
-                                : "its rows add up: it is out of quarantine\n");
+        context.Say(give_back ? "its rest is on the way to the sender"
+                              : "its rows add up: it is out of quarantine",
+                    {{"packet_id", std::to_string(*id)}, {"returned", give_back}});
       });
     });
   }

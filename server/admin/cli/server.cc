@@ -114,9 +114,8 @@ void ListParked(Context& context, uint32_t most) {
     std::cout << out.dump(2) << '\n';
   } else if (listed == 0) {
     std::cout << "nothing is parked\n";
-  } else if (more) {
-    std::cout << "there are more: --limit 0 lists all\n";
   }
+  if (more) (context.json ? std::cerr : std::cout) << "there are more: --limit 0 lists all\n";
 }
 
 // All of a channel, as many at once as a batch takes.
@@ -136,6 +135,7 @@ void RetryParked(Context& context, v1::RetryParked retry) {
       retry.set_after(counts.last());
     });
   }
+  if (context.exit_code != 0 && retried == 0) return;  // the server did not say so
   if (context.json) {
     std::cout << json{{"retried", retried}, {"applied", applied}, {"why", why}} << '\n';
   } else {
@@ -222,8 +222,12 @@ void AddChannelCommands(CLI::App& app, Context& context) {
     wanted.set_packet_id(options->packet);
     wanted.set_user(options->user);
     if (send) wanted.set_request_id(*send);
-    context.Ask(request, [](const v1::AdminReply&) {
-      std::cout << "its money is on the way; the item is no longer parked\n";
+    context.Ask(request, [&](const v1::AdminReply&) {
+      context.Say("its money is on the way; the item is no longer parked",
+                  {{"source", options->source},
+                   {"target", options->target},
+                   {"number", std::to_string(options->number)},
+                   {"returned", true}});
     });
   });
 
@@ -236,8 +240,9 @@ void AddChannelCommands(CLI::App& app, Context& context) {
     request.mutable_accept_channel()->set_source(options->source);
     request.mutable_accept_channel()->set_target(options->target);
     context.Ask(request, [&](const v1::AdminReply&) {
-      std::cout << "accepted: the channel from " << options->source << " to " << options->target
-                << " goes on\n";
+      context.Say("accepted: the channel from " + std::to_string(options->source) + " to " +
+                      std::to_string(options->target) + " goes on",
+                  {{"source", options->source}, {"target", options->target}, {"accepted", true}});
     });
   });
 }

@@ -83,8 +83,12 @@ void Revoke(Context& context, const std::string& name, const std::string& device
     request.mutable_revoke_tokens()->set_device_id(*bytes);
   }
   context.Ask(request, [&](const v1::AdminReply&) {
-    std::cout << "revoked the tokens of " << (device.empty() ? "all devices of " : "one device of ")
-              << Shown(name) << "; their sessions have ended\n";
+    json document{{"name", name}};
+    if (!device.empty()) document["device_id"] = device;
+    context.Say(std::string("revoked the tokens of ") +
+                    (device.empty() ? "all devices of " : "one device of ") + Shown(name) +
+                    "; their sessions have ended",
+                document);
   });
 }
 

@@ -114,9 +114,10 @@ void SetPassword(Context& context, const PasswordOptions& options) {
   request.mutable_set_password()->set_name(options.name);
   if (!Resolve(context, options, request.mutable_set_password()->mutable_password())) return;
   context.Ask(request, [&](const v1::AdminReply&) {
-    std::cout << (options.none ? "password removed" : "password changed")
-              << "; tokens given out before stay valid until 'token revoke " << Shown(options.name)
-              << "'\n";
+    context.Say(std::string(options.none ? "password removed" : "password changed") +
+                    "; tokens given out before stay valid until 'token revoke " +
+                    Shown(options.name) + "'",
+                {{"name", options.name}, {"has_password", !options.none}});
   });
 }
 
@@ -246,8 +247,9 @@ void Disable(Context& context, const std::string& name, bool disabled) {
   request.mutable_set_disabled()->set_name(name);
   request.mutable_set_disabled()->set_disabled(disabled);
   context.Ask(request, [&](const v1::AdminReply&) {
-    std::cout << Shown(name)
-              << (disabled ? " is disabled; its sessions have ended\n" : " may log in again\n");
+    context.Say(
+        Shown(name) + (disabled ? " is disabled; its sessions have ended" : " may log in again"),
+        {{"name", name}, {"disabled", disabled}});
   });
 }
 

@@ -294,9 +294,9 @@ void AddWalletCommands(CLI::App& app, Context& context) {
       request.mutable_set_frozen()->set_name(*name);
       request.mutable_set_frozen()->set_frozen(frozen);
       context.Ask(request, [&](const v1::AdminReply&) {
-        std::cout << Shown(*name)
-                  << (frozen ? "'s wallet is frozen; credits still reach it\n"
-                             : "'s wallet is no longer frozen\n");
+        context.Say(Shown(*name) + (frozen ? "'s wallet is frozen; credits still reach it"
+                                           : "'s wallet is no longer frozen"),
+                    {{"name", *name}, {"frozen", frozen}});
       });
     });
   }
