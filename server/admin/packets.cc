@@ -19,7 +19,7 @@ namespace {
 using model::PacketId;
 using Verdict = money::AuditReport::Verdict;
 
-constexpr size_t kMaxQuarantined = 1000;
+constexpr size_t kMaxQuarantined = 1000;  // listed of one shard
 constexpr size_t kDayPage = 1000;
 constexpr auto kDrainPause = std::chrono::milliseconds(50);
 
@@ -198,8 +198,12 @@ void Service::ListQuarantine(ErrandPtr errand) {
     auto* const list = reply.mutable_list_quarantine();
     for (int n = 0; n < money_store_.identity().shards; ++n) {
       const auto shard = static_cast<model::ShardId>(model::kFirstMoneyShard + n);
-      auto packets = services().money.reader.Quarantined(shard, kMaxQuarantined);
+      auto packets = services().money.reader.Quarantined(shard, kMaxQuarantined + 1);
       if (!packets) return std::move(packets).error();
+      if (packets->size() > kMaxQuarantined) {
+        packets->resize(kMaxQuarantined);
+        list->set_more(true);
+      }
       for (const PacketId packet : *packets) list->add_packet_ids(packet.value);
     }
     return reply;

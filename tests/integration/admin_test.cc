@@ -177,6 +177,8 @@ TEST_CASE("what only does something says so as a document too, for programs") {
       {{"group", "remove", group, "bert"}, {{"group_id", group}, {"changed", true}}},
       {{"wallet", "freeze", "anna"}, {{"name", "anna"}, {"frozen", true}}},
       {{"wallet", "unfreeze", "anna"}, {{"name", "anna"}, {"frozen", false}}},
+      {{"money", "quarantine", "list"}, {{"packet_ids", json::array()}, {"more", false}}},
+      {{"money", "quarantine", "list"}, {{"packet_ids", json::array()}, {"more", false}}},
       {{"channel", "parked"}, json::array()},
   };
   for (const auto& command : commands) {

@@ -1,3 +1,4 @@
+#include <ctime>
 #include <map>
 #include <memory>
 #include <optional>
@@ -313,6 +314,35 @@ TEST_CASE("funds nobody can read go back, and where the request is named the sen
   CHECK(figure("hongyan_money_fen{account=\"suspense\"}") == 0);
   CHECK(Parked(server).empty());
   AuditIsClean(server);
+}
+
+TEST_CASE("a list of the quarantine that stops before its end says so") {
+  SpawnedServer server;
+  Stop(server);
+  {
+    // Packets of shard 0, cell 0: rows that cannot be read.
+    const int64_t first = std::time(nullptr) / 86'400 * 100'000'000'000'000;
+    storage::DatabaseOptions options;
+    options.kind = storage::StoreKind::kMoney;
+    options.path = server.data() + "/money/db";
+    storage::Database database(options);
+    REQUIRE(database.Open(storage::IfMissing::kRefuse, storage::Recovery::kStrict).ok());
+    rocksdb::WriteBatch rows;
+    for (int i = 0; i < 1001; ++i) {
+      const model::PacketId id(first + i * 1000);
+      REQUIRE(rows.Put(database.name(storage::Table::kPackets),
+                       storage::PacketKey(model::kFirstMoneyShard, id).slice(), "rot")
+                  .ok());
+    }
+    REQUIRE(database.Write(&rows).ok());
+    database.Close();
+  }
+  server.Start();
+  const json list = json::parse(server.AdminOk({"--json", "money", "quarantine", "list"}));
+  CHECK(list.at("packet_ids").size() == 1000);
+  CHECK(list.at("more") == true);
+  CHECK(server.AdminOk({"money", "quarantine", "list"}).find("\nthere are more: ") !=
+        std::string::npos);
 }
 
 TEST_CASE("an audit that cannot read a row of a live server proves nothing, and says what") {

@@ -1,6 +1,7 @@
 #include <string>
 #include <vector>
 
+#include "base/bytes.h"
 #include "packet_person.h"
 #include "tests/doctest_last.h"
 
@@ -17,10 +18,16 @@ TEST_CASE("hongyan-admin shows a day's packets, and says where nothing can be pr
   Person bert(server, "bert");
   const auto talk = Direct(anna.id(), bert.id());
   const int64_t taken = anna.SendAnnounced(Packet(v1::PACKET_TRANSFER, talk, 300));
-  const int64_t open = anna.SendAnnounced(Packet(v1::PACKET_TRANSFER, talk, 200));
+  const v1::SendPacket order = Packet(v1::PACKET_TRANSFER, talk, 200);
+  const int64_t open = anna.SendAnnounced(order);
   CHECK(bert.Open(taken).ok);
   const auto shown =
       json::parse(server.AdminOk({"--json", "money", "packet", std::to_string(open)}));
+  // What `channel return --request` and GetSend ask for.
+  const std::string request = base::ToHex(order.request_id());
+  CHECK(shown.at("request_id") == request);
+  CHECK(server.AdminOk({"money", "packet", std::to_string(open)}).find(request) !=
+        std::string::npos);
   const std::string day = shown.at("day");
   const auto packets = json::parse(server.AdminOk({"--json", "money", "day", day}));
   CHECK(packets.at("packets") == 2);
@@ -48,6 +55,8 @@ TEST_CASE("hongyan-admin shows a day's packets, and says where nothing can be pr
   CHECK(server.Admin({"money", "packet", "12345"}).exit_code == 1);
   CHECK(server.Admin({"money", "end", std::to_string(taken)}).exit_code == 1);
   CHECK(server.Admin({"money", "quarantine", "retry", std::to_string(open)}).exit_code == 1);
+  CHECK(json::parse(server.AdminOk({"--json", "money", "end", std::to_string(open)})) ==
+        json{{"packet_id", std::to_string(open)}, {"ended", true}});
   server.Terminate();
   CHECK(server.Wait() == 0);
   CHECK(server.Admin({"money", "audit"}).exit_code == 2);
@@ -55,8 +64,6 @@ TEST_CASE("hongyan-admin shows a day's packets, and says where nothing can be pr
 
 TEST_CASE("deposits and withdrawals move once per id, many from a file") {
   SpawnedServer server;
-  CHECK(json::parse(server.AdminOk({"--json", "money", "end", std::to_string(open)})) ==
-        json{{"packet_id", std::to_string(open)}, {"ended", true}});
   NewUser(server, "anna");
   NewUser(server, "bert");
   const std::vector<std::string> deposit = {"wallet", "deposit", "anna",     "12.50",

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "admin/cli/commands.h"
+#include "base/bytes.h"
 #include "proto/amount.h"
 
 namespace hongyan::admin_cli {
@@ -73,6 +74,7 @@ void ShowPacket(Context& context, const v1::ShowPacketReply& show) {
                        {std::to_string(packet.conversation().a()),
                         std::to_string(packet.conversation().b())}},
                       {"sender", std::to_string(packet.sender())},
+                      {"request_id", base::ToHex(show.request_id())},
                       {"named", std::to_string(packet.named())},
                       {"shares", packet.shares()},
                       {"taken", packet.taken()},
@@ -96,6 +98,7 @@ void ShowPacket(Context& context, const v1::ShowPacketReply& show) {
               packet.conversation().a() == packet.sender() || packet.conversation().a() == 0
                   ? packet.conversation().b()
                   : packet.conversation().a());
+  std::printf("request  %s\n", base::ToHex(show.request_id()).c_str());
   std::printf("money    %s yuan in %d shares: %d taken (%s), left %s, went back %s\n",
               YuanText(packet.total_fen()).c_str(), packet.shares(), packet.taken(),
               YuanText(packet.taken_fen()).c_str(), YuanText(show.left_fen()).c_str(),
@@ -193,6 +196,18 @@ void ShowMovedDay(Context& context, const std::string& date, const v1::MoveDayRe
                 YuanText(file.created_fen()).c_str(), YuanText(file.claimed_fen()).c_str(),
                 YuanText(file.refunded_fen()).c_str());
   }
+}
+
+void ListQuarantine(Context& context, const v1::ListQuarantineReply& list) {
+  if (context.json) {
+    json ids = json::array();
+    for (const int64_t id : list.packet_ids()) ids.push_back(std::to_string(id));
+    std::cout << json{{"packet_ids", ids}, {"more", list.more()}}.dump(2) << '\n';
+    return;
+  }
+  for (const int64_t id : list.packet_ids()) std::cout << id << '\n';
+  if (list.packet_ids().empty()) std::cout << "nothing is in quarantine\n";
+  if (list.more()) std::cout << "there are more: they are listed once these are mended\n";
 }
 
 void Audit(Context& context, const v1::AuditReply& audit) {
@@ -302,14 +317,7 @@ void AddMoneyCommands(CLI::App& app, Context& context) {
     v1::AdminRequest request;
     request.mutable_list_quarantine();
     context.Ask(request, [&](const v1::AdminReply& reply) {
-      const auto& ids = reply.list_quarantine().packet_ids();
-      json out = json::array();
-      for (const int64_t id : ids) {
-        out.push_back(std::to_string(id));
-        if (!context.json) std::cout << id << '\n';
-      }
-      if (context.json) std::cout << out.dump(2) << '\n';
-      if (!context.json && ids.empty()) std::cout << "nothing is in quarantine\n";
+      ListQuarantine(context, reply.list_quarantine());
     });
   });
   for (const bool give_back : {false, true}) {

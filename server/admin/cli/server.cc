@@ -205,9 +205,11 @@ void AddChannelCommands(CLI::App& app, Context& context) {
           ->check(CLI::Validator(CheckId, "ID"));
   back->add_option("--user", options->user, "and the login name of whose it is")->needs(packet);
   packet->needs("--user");
-  back->add_option("--request", options->request,
-                   "and for funds, if known: the request id of the send, 32 hexadecimal digits; "
-                   "without it the sender gets the money, but GetSend goes on saying SENDING")
+  back->add_option(
+          "--request", options->request,
+          "and for funds, if known: the request id of the send, 32 hexadecimal digits (the "
+          "sender's app has it, and `money packet` where the packet was made); without it the "
+          "sender gets the money, but GetSend goes on saying SENDING")
       ->needs(packet);
   back->callback([&context, options] {
     const auto send = ParseHex16(options->request);
