@@ -120,7 +120,7 @@ struct PacketNoticeItem {
   UserId sender;
   UserId user;             // kAccepted, kReturned: who; kFinished of a lucky packet: the best luck
   int64_t amount_fen = 0;  // kRefunded: what went back; kAccepted, kReturned: all; else 0
-  int64_t took_ms = 0;     // kFinished: from the message to the last open
+  int64_t took_ms = 0;     // kFinished: from the packet's making to the last open
 };
 
 // Sender's wallet shard to the sender's inbox shard: in the commit that booked the return.

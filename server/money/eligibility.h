@@ -15,7 +15,7 @@ class Eligibility {
  public:
   virtual ~Eligibility() = default;
 
-  // May `user` speak in the conversation now: a member, not muted, not blocked. `named` 0, or
+  // May `user` speak in the conversation now: a member, not muted. `named` 0, or
   // somebody who must be there too (NAMED_PERSON_INVALID where not). The Error is the refusal for
   // the client.
   virtual base::Result<model::Eligible> MaySend(const model::ConversationId& conversation,
