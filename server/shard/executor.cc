@@ -1,5 +1,7 @@
 #include "shard/executor.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <chrono>
 #include <mutex>
@@ -465,6 +467,7 @@ void Executor::Start() {
   Impl& me = *impl_;
   me.thread = std::thread([this] {
     Impl& im = *impl_;
+    pthread_setname_np(pthread_self(), ("exec-" + im.name).substr(0, 15).c_str());
     for (;;) {
       const int64_t now_ns = im.clock.BootNs();
       if (now_ns - im.last_tick_ns >= kTickMs * kNsPerMs) {

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -146,6 +147,21 @@ TEST_CASE("the data directory belongs to its owner alone, and so does the socket
   CHECK((status.st_mode & 0777) == 0700);
   REQUIRE(::stat((server.data() + "/admin.sock").c_str(), &status) == 0);
   CHECK((status.st_mode & 0777) == 0600);
+}
+
+TEST_CASE("an operator sees by its name which thread is busy") {
+  const SpawnedServer server;
+  std::set<std::string> names;
+  for (const auto& thread :
+       std::filesystem::directory_iterator("/proc/" + std::to_string(server.pid()) + "/task")) {
+    std::string name;
+    std::getline(std::ifstream(thread.path() / "comm"), name);
+    names.insert(name);
+  }
+  for (const char* name : {"loop-0", "exec-messages", "exec-money", "mark-messages", "mark-money",
+                           "hashers", "readers", "auditor"}) {
+    CHECK_MESSAGE(names.contains(name), name);
+  }
 }
 
 TEST_CASE("the command line: help, version, wrong usage, wrong configuration") {

@@ -30,6 +30,7 @@ class SpawnedServer {
   SpawnedServer& operator=(const SpawnedServer&) = delete;
 
   int port() const { return port_; }
+  pid_t pid() const { return pid_; }
   const std::string& data() const { return data_; }
   std::string log() const;  // all lines so far, of all lives
 

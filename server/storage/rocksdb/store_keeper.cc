@@ -1,5 +1,6 @@
 #include "storage/rocksdb/store_keeper.h"
 
+#include <pthread.h>
 #include <sys/statvfs.h>
 
 #include <algorithm>
@@ -26,6 +27,8 @@ StoreKeeper::StoreKeeper(std::string directory, MarkFile mark, model::ShardId fi
       mark_(std::move(mark)) {
   LookAtDisk();
   thread_ = std::thread([this] { Run(); });
+  const char* const name = model::IsMoneyShard(first_shard_) ? "mark-money" : "mark-messages";
+  pthread_setname_np(thread_.native_handle(), name);
 }
 
 StoreKeeper::~StoreKeeper() {
