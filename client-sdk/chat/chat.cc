@@ -45,6 +45,11 @@ std::vector<std::string> Arguments(const std::string& line) {
   return words;
 }
 
+bool NamesPacket(const std::string& line) {
+  const std::string command = line.substr(0, line.find(' '));
+  return command == "/open" || command == "/accept" || command == "/return" || command == "/detail";
+}
+
 }  // namespace
 
 const std::vector<Chat::Command>& Chat::Commands() {
@@ -70,9 +75,10 @@ const std::vector<Chat::Command>& Chat::Commands() {
        &Chat::SendPacket},
       {"/transfer", "/transfer YUAN [NOTE]     money for the one you talk to, to be accepted",
        &Chat::SendTransfer},
-      {"/open", "/open [NUMBER]            open a packet; without a number the newest here",
+      {"/open", "/open [NUMBER]            open a packet; without a number the newest you may",
        &Chat::OpenPacket},
-      {"/accept", "/accept [NUMBER]          take a transfer", &Chat::OpenPacket},
+      {"/accept", "/accept [NUMBER]          take a transfer; without a number the newest",
+       &Chat::OpenPacket},
       {"/return", "/return [NUMBER]          give a transfer back", &Chat::ReturnTransfer},
       {"/detail", "/detail [NUMBER]          a packet, and who took what", &Chat::PacketDetail},
       {"/wallet", "/wallet                   your balance", &Chat::ShowWallet},
@@ -112,11 +118,15 @@ Events Chat::MakeEvents() {
     mailbox_.Put([this, connected] {
       names_.set_me(connected.me.id);
       names_.Learn(connected.me.id, connected.me.name);
+      lost_ = waiting_said_ = false;
       view_.Connected(connected.me.name);
     });
   };
   events.on_disconnected = [this](const Error& why, int64_t retry_in_ms) {
-    mailbox_.Put([this, why, retry_in_ms] { view_.Disconnected(why.text, retry_in_ms); });
+    mailbox_.Put([this, why, retry_in_ms] {
+      lost_ = true;
+      view_.Disconnected(why.text, retry_in_ms);
+    });
   };
   events.on_stopped = [this](StopReason, const std::string& text) {
     mailbox_.Put([this, text] {
@@ -130,7 +140,12 @@ Events Chat::MakeEvents() {
   events.on_packet_returned = [this](const PacketReturned& returned) {
     mailbox_.Put([this, returned] { OnReturned(returned); });
   };
-  events.on_synced = [this] { mailbox_.Put([this] { synced_ = true; }); };
+  events.on_synced = [this] {
+    mailbox_.Put([this] {
+      synced_ = true;
+      RunLines();
+    });
+  };
   events.on_truncated = [this] {
     mailbox_.Put([this] {
       view_.Problem("older messages are no longer in the inbox: /history shows them");
@@ -149,8 +164,14 @@ Events Chat::MakeEvents() {
 
 void Chat::Input(std::string line) {
   if (line.empty()) return;
+  // Who leaves does not wait for a connection.
+  if (style_ == Style::kPerson && client_ != nullptr && line == "/quit" &&
+      !client_->GetStatus().connected) {
+    return Finish();
+  }
   lines_.push_back(std::move(line));
   RunLines();
+  if (!lines_.empty()) SayWaiting();
 }
 
 void Chat::RunLines() {
@@ -159,6 +180,8 @@ void Chat::RunLines() {
     const bool command = lines_.front()[0] == '/' && lines_.front().substr(0, 2) != "//";
     // A program's lines happen in their order: who writes and then leaves has written.
     if (command && style_ == Style::kProgram && !sends_.empty()) return;
+    // What a packet is known by comes with the messages that waited.
+    if (style_ == Style::kProgram && !synced_ && NamesPacket(lines_.front())) return;
     const std::string line = std::move(lines_.front());
     lines_.pop_front();
     if (command && line.size() > LineCutter::kMaxBytes) {
@@ -357,6 +380,12 @@ void Chat::Load() {
 
 // ---- commands ----
 
+void Chat::SayWaiting() {
+  if (style_ != Style::kPerson || !lost_ || waiting_said_) return;
+  waiting_said_ = true;
+  view_.Note("waiting for the connection");
+}
+
 void Chat::FindAll(std::vector<std::string> names, std::function<void(std::vector<UserId>)> then) {
   struct Search {
     std::vector<UserId> found;
@@ -366,6 +395,7 @@ void Chat::FindAll(std::vector<std::string> names, std::function<void(std::vecto
   auto search =
       std::make_shared<Search>(Search{std::vector<UserId>(names.size()), names.size(), {}});
   busy_ = true;
+  SayWaiting();
   for (size_t i = 0; i < names.size(); ++i) {
     client_->FindUser(names[i], [this, search, then, i, name = names[i]](Result<User> user) {
       mailbox_.Put([this, search, then, i, name, user = std::move(user)] {

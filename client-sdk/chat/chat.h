@@ -126,14 +126,33 @@ class Chat {
   void SendAgain(PacketOrder order, const std::string& what, const Error& why);
   void OrderAnswered(const std::string& what, const Result<PacketSent>& sent);
   std::string UnsureLeft() const;
+  void StatementFrom(size_t count, int64_t before, std::vector<StatementRow> so_far);
   void DetailFrom(PacketId packet, std::shared_ptr<Packet> so_far);
   void DisplayPacket(const Packet& packet);
   void DisplayPostings(std::vector<StatementRow> rows, const std::string& last);
   void OnReturned(const PacketReturned& returned);
-  // The packet a command means: by the number of its message, by its id, or the newest here. Fails
-  // with what to type where there is none.
-  std::optional<PacketId> Meant(const std::vector<std::string>& words);
+  // What a message said of a packet.
+  struct SeenPacket {
+    PacketId id = {};
+    PacketKind kind = PacketKind::kNone;
+    UserId sender = {};
+    UserId named = {};  // who alone may take it
+    int32_t shares = 1;
+    int64_t expires_ms = 0;
+  };
+  enum class Wanted { kAny, kPacket, kTransfer };
+  // The packet a command means: by the number of its message, by its id, or the newest here that
+  // the command may be about. Fails with what to type where there is none.
+  std::optional<PacketId> Meant(const std::vector<std::string>& words, Wanted wanted);
   void LearnPacket(const Message& message);
+  const SeenPacket* FindSeen(const Conversation& conversation, PacketId packet) const;
+  // Whether there may be a share for me, as far as is known here.
+  bool CanTake(const Conversation& conversation, const SeenPacket& packet) const;
+  void Settle(PacketId packet);
+  void Settle(PacketId packet, const Error& why);
+  void DisplayOpened(const Opened& opened, PacketId packet);
+  // True: it is offline, and that was said. What is about money does not wait for a connection.
+  bool Offline();
   // The number of its message, as text; empty where that was not seen.
   std::string PacketName(const Conversation& conversation, PacketId packet) const;
   std::string TextOf(const RedPacket& packet, const Message& message) const;
@@ -144,6 +163,7 @@ class Chat {
   template <class T>
   Callback<T> Answer(std::function<void(const Result<T>&)> then) {
     busy_ = true;
+    SayWaiting();
     return [this, then = std::move(then)](Result<T> result) {
       mailbox_.Put([this, then, result = std::move(result)] {
         busy_ = false;
@@ -152,6 +172,7 @@ class Chat {
       });
     };
   }
+  void SayWaiting();
   void FindAll(std::vector<std::string> names, std::function<void(std::vector<UserId>)> then);
   void OpenConversation(const Conversation& conversation, bool show_history);
   // False: none is open, and what opens one was said.
@@ -172,8 +193,10 @@ class Chat {
   std::map<Conversation, Open> conversations_;
   std::optional<Conversation> here_;
   std::deque<std::string> lines_;
-  bool busy_ = false;     // a command waits for the server
-  bool opening_ = false;  // ... that is to open a conversation
+  bool busy_ = false;          // a command waits for the server
+  bool opening_ = false;       // ... that is to open a conversation
+  bool lost_ = false;          // the connection, until it is there again
+  bool waiting_said_ = false;  // that something waits for it
   bool input_ended_ = false;
   bool synced_ = false;
   bool failed_ = false;
@@ -184,7 +207,8 @@ class Chat {
   // Packets of which it is not known yet whether they were sent: what, by request id.
   std::map<std::string, std::string> unsure_;
   // Packets seen, by the number of their message: what /open and the others name them by.
-  std::map<Conversation, std::map<int64_t, PacketId>> packets_;
+  std::map<Conversation, std::map<int64_t, SeenPacket>> packets_;
+  std::set<PacketId> settled_;                   // nothing is left in them for me
   std::optional<YearPage> year_left_;            // what /year more goes on with
   std::map<Conversation, int64_t> first_shown_;  // conv_seq; history need not show it again
   std::set<std::pair<Conversation, int64_t>>

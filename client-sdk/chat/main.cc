@@ -395,7 +395,9 @@ int main(int argc, char** argv) {
   app.add_option("--group", settings.group, "open the conversation of this group (id or name)")
       ->type_name("GROUP")
       ->excludes(to);
-  app.add_option("--once", settings.once, "send this one message and end")->type_name("TEXT");
+  app.add_option("--once", settings.once,
+                 "send this one message and end; a text, also where it begins with /")
+      ->type_name("TEXT");
   app.add_flag("--follow", settings.follow, "by pipe: stay after the end of the input");
   app.add_option("--wait", settings.wait_s, "by pipe: seconds to stay after the end of the input")
       ->type_name("SECONDS")

@@ -120,6 +120,8 @@ void Chat::ShowHistory(uint32_t count, int64_t before) {
   query.before = before;
   client_->History(query, Answer<Page<Message>>([this](const Result<Page<Message>>& page) {
                      if (!page.ok()) return Fail(page.error().text);
+                     // What became of a packet is said after it.
+                     for (const Message& message : page->items) LearnPacket(message);
                      for (auto at = page->items.rbegin(); at != page->items.rend(); ++at)
                        Display(*at, true);
                    }));

@@ -15,9 +15,11 @@ namespace {
 
 using proto::YuanText;
 
-constexpr size_t kPacketsKept = 1000;  // of one conversation
-constexpr size_t kYearPage = 50;       // postings that /year shows at once
-constexpr size_t kIdDigits = 15;       // a number this long is a packet's id, not a message's
+constexpr size_t kPacketsKept = 1000;                               // of one conversation
+constexpr const char* kCustomaryWish = "\u606d\u559c\u53d1\u8d22";  // where a packet has none
+constexpr int64_t kStatementMost = 10'000;
+constexpr size_t kYearPage = 50;  // postings that /year shows at once
+constexpr size_t kIdDigits = 15;  // a number this long is a packet's id, not a message's
 
 const char* KindName(PacketKind kind) {
   switch (kind) {
@@ -87,6 +89,21 @@ std::string What(const StatementRow& row) {
   return "?";
 }
 
+// Nothing of it is to be had for who asked.
+bool NothingLeft(Reason reason) {
+  switch (reason) {
+    case Reason::kPacketDone:
+    case Reason::kPacketExpired:
+    case Reason::kPacketReturned:
+    case Reason::kPacketRefused:
+    case Reason::kNotTheNamedPerson:
+    case Reason::kOwnPacket:
+      return true;
+    default:
+      return false;
+  }
+}
+
 // The server may have taken it. Where it said why it did not, it has not.
 bool Unsure(const Error& error) {
   switch (error.reason) {
@@ -106,23 +123,54 @@ bool Unsure(const Error& error) {
 // ---- what messages say ----
 
 void Chat::LearnPacket(const Message& message) {
-  PacketId packet;
-  if (const auto* red = std::get_if<RedPacket>(&message.body)) packet = red->packet;
-  if (const auto* transfer = std::get_if<Transfer>(&message.body)) packet = transfer->packet;
-  if (!packet) return;
+  if (const auto* notice = std::get_if<PacketNotice>(&message.body)) return Settle(notice->packet);
+  SeenPacket packet;
+  if (const auto* red = std::get_if<RedPacket>(&message.body)) {
+    packet = {red->packet, red->kind, message.sender, red->named, red->shares, red->expires_ms};
+  } else if (const auto* transfer = std::get_if<Transfer>(&message.body)) {
+    packet = {transfer->packet,    PacketKind::kTransfer, message.sender, transfer->to, 1,
+              transfer->expires_ms};
+  }
+  if (!packet.id) return;
   auto& seen = packets_[message.conversation];
   seen[message.conv_seq] = packet;
   if (seen.size() > kPacketsKept) seen.erase(seen.begin());
 }
 
+const Chat::SeenPacket* Chat::FindSeen(const Conversation& conversation, PacketId packet) const {
+  const auto seen = packets_.find(conversation);
+  if (seen == packets_.end()) return nullptr;
+  for (const auto& [number, known] : seen->second) {
+    if (known.id == packet) return &known;
+  }
+  return nullptr;
+}
+
 std::string Chat::PacketName(const Conversation& conversation, PacketId packet) const {
   const auto seen = packets_.find(conversation);
   if (seen != packets_.end()) {
-    for (const auto& [number, id] : seen->second) {
-      if (id == packet) return std::to_string(number);
+    for (const auto& [number, known] : seen->second) {
+      if (known.id == packet) return std::to_string(number);
     }
   }
   return "";
+}
+
+bool Chat::CanTake(const Conversation& conversation, const SeenPacket& packet) const {
+  if (settled_.count(packet.id) > 0) return false;
+  if (packet.expires_ms > 0 && packet.expires_ms <= int64_t{std::time(nullptr)} * 1000)
+    return false;
+  if (packet.named) return packet.named == names_.me();
+  return conversation.is_group() || packet.sender != names_.me();
+}
+
+void Chat::Settle(PacketId packet) {
+  settled_.insert(packet);
+  if (settled_.size() > kPacketsKept) settled_.erase(settled_.begin());  // ids rise with the days
+}
+
+void Chat::Settle(PacketId packet, const Error& why) {
+  if (NothingLeft(why.reason)) Settle(packet);
 }
 
 std::string Chat::TextOf(const RedPacket& packet, const Message& message) const {
@@ -132,18 +180,18 @@ std::string Chat::TextOf(const RedPacket& packet, const Message& message) const 
   } else {
     text += ", " + Shares(packet.shares);
   }
-  text += "] " + packet.greeting;
-  const bool for_me = packet.kind == PacketKind::kExclusive
-                          ? packet.named == names_.me()
-                          : message.conversation.is_group() || !message.own;
-  if (!for_me) return text;
-  if (!packet.greeting.empty()) text += "  ";
+  const bool wish = packet.greeting.empty() && style_ == Style::kPerson;
+  text += "] " + (wish ? kCustomaryWish : packet.greeting);
+  const SeenPacket* seen = FindSeen(message.conversation, packet.packet);
+  if (seen == nullptr || !CanTake(message.conversation, *seen)) return text;
+  if (text.back() != ' ') text += "  ";
   return text + "(/open " + std::to_string(message.conv_seq) + ")";
 }
 
 std::string Chat::TextOf(const Transfer& transfer, const Message& message) const {
   std::string text = "[transfer, " + Yuan(transfer.amount_fen) + "] " + transfer.note;
-  if (transfer.to == names_.me()) {
+  const SeenPacket* seen = FindSeen(message.conversation, transfer.packet);
+  if (seen != nullptr && CanTake(message.conversation, *seen)) {
     if (!transfer.note.empty()) text += "  ";
     const std::string number = std::to_string(message.conv_seq);
     text += "(/accept " + number + " or /return " + number + ")";
@@ -159,6 +207,14 @@ std::string Chat::TextOf(const PacketNotice& notice, const Message& message) con
       whose + " " + KindName(notice.kind) + (number.empty() ? "" : " " + number);
   switch (notice.what) {
     case PacketNotice::What::kFinished: {
+      const SeenPacket* seen = FindSeen(message.conversation, notice.packet);
+      if (notice.kind == PacketKind::kExclusive || (seen != nullptr && seen->shares == 1)) {
+        const UserId opener = seen != nullptr && seen->named ? seen->named : notice.user;
+        const std::string after = " after " + Seconds(notice.took_ms);
+        if (!opener) return packet + " was opened" + after;
+        return (opener == names_.me() ? "you" : names_.NameOf(opener)) + " opened " + packet +
+               after;
+      }
       std::string text = packet + " is empty, after " + Seconds(notice.took_ms);
       if (notice.user) {
         text +=
@@ -179,6 +235,7 @@ std::string Chat::TextOf(const PacketNotice& notice, const Message& message) con
 }
 
 void Chat::OnReturned(const PacketReturned& returned) {
+  Settle(returned.packet);
   names_.InLine(returned.conversation, {}, [this, returned] {
     const std::string number = PacketName(returned.conversation, returned.packet);
     view_.Note(Yuan(returned.amount_fen) + " of your packet" +
@@ -190,6 +247,7 @@ void Chat::OnReturned(const PacketReturned& returned) {
 // ---- sending ----
 
 void Chat::SendOrder(const PacketOrder& order, const std::string& what) {
+  if (Offline()) return;
   client_->SendPacket(order,
                       Answer<PacketSent>([this, order, what](const Result<PacketSent>& sent) {
                         if (!sent.ok() && Unsure(sent.error()))
@@ -250,10 +308,11 @@ void Chat::SendPacket(const std::vector<std::string>& words) {
   if (words[1] == "for") {
     order.kind = PacketKind::kExclusive;
     if (!ReadAmount(words[3], &order)) return;
+    if (Offline()) return;
     FindAll({words[2]}, [this, order, name = words[2]](const std::vector<UserId>& found) {
       PacketOrder complete = order;
       complete.named = found[0];
-      SendOrder(complete, "the packet for " + name);
+      SendOrder(complete, "the packet of " + Yuan(order.amount_fen) + " for " + name);
     });
     return;
   }
@@ -264,7 +323,14 @@ void Chat::SendPacket(const std::vector<std::string>& words) {
   if (shares < 1 || shares > 1'000'000)
     return Fail("'" + words[3] + "' is no number of shares: 1 to 1000000");
   order.shares = static_cast<int32_t>(shares);
-  SendOrder(order, order.kind == PacketKind::kLucky ? "the lucky packet" : "the packet");
+  if (order.kind == PacketKind::kLucky) {
+    return SendOrder(order, "the lucky packet of " + Yuan(order.amount_fen));
+  }
+  std::string what = "the packet of " + Shares(order.shares) + " of " + Yuan(order.amount_fen);
+  if (shares > 1 && order.amount_fen <= INT64_MAX / shares) {
+    what += ", " + Yuan(order.amount_fen * shares) + " in all,";
+  }
+  SendOrder(order, what);
 }
 
 void Chat::SendTransfer(const std::vector<std::string>& words) {
@@ -282,7 +348,14 @@ void Chat::SendTransfer(const std::vector<std::string>& words) {
 
 // ---- taking ----
 
-std::optional<PacketId> Chat::Meant(const std::vector<std::string>& words) {
+bool Chat::Offline() {
+  if (style_ != Style::kPerson || client_->GetStatus().connected) return false;
+  Fail(
+      "not connected: packets are sent and taken only while there is a connection; try again then");
+  return true;
+}
+
+std::optional<PacketId> Chat::Meant(const std::vector<std::string>& words, Wanted wanted) {
   const int64_t number = words.size() > 1 ? Count(words[1].size() > 18 ? "" : words[1]) : 0;
   if (words.size() > 1 && words[1].size() >= kIdDigits) {
     const PacketId id{std::strtoll(words[1].c_str(), nullptr, 10)};
@@ -294,37 +367,81 @@ std::optional<PacketId> Chat::Meant(const std::vector<std::string>& words) {
     Fail("no packet was seen here; /history shows earlier ones");
     return {};
   }
-  if (words.size() < 2) return seen->second.rbegin()->second;
+  const auto fits = [wanted](const SeenPacket& packet) {
+    return wanted == Wanted::kAny ||
+           (wanted == Wanted::kTransfer) == (packet.kind == PacketKind::kTransfer);
+  };
+  if (words.size() < 2) {
+    for (auto at = seen->second.rbegin(); at != seen->second.rend(); ++at) {
+      if (wanted == Wanted::kAny) return at->second.id;
+      if (fits(at->second) && CanTake(*here_, at->second)) return at->second.id;
+    }
+    Fail(std::string(wanted == Wanted::kTransfer ? "no transfer to you waits here"
+                                                 : "no packet that you may open was seen here") +
+         ": name another by its number, or see /history for earlier ones");
+    return {};
+  }
   const auto found = seen->second.find(number);
   if (found == seen->second.end()) {
     Fail("message " + words[1] +
          " is no packet; its number stands after /open in the packet's line");
     return {};
   }
-  return found->second;
+  if (!fits(found->second)) {
+    Fail("message " + words[1] +
+         (wanted == Wanted::kTransfer ? " is no transfer: /open " + words[1] + " opens it"
+                                      : " is a transfer: /accept " + words[1] +
+                                            " takes it, /return " + words[1] + " gives it back"));
+    return {};
+  }
+  return found->second.id;
 }
 
 void Chat::OpenPacket(const std::vector<std::string>& words) {
-  const auto packet = Meant(words);
+  if (Offline()) return;
+  const auto packet = Meant(words, words[0] == "/accept" ? Wanted::kTransfer : Wanted::kPacket);
   if (!packet) return;
-  client_->OpenPacket(*packet, Answer<Opened>([this](const Result<Opened>& opened) {
-    if (!opened.ok()) return Fail(opened.error().text);
-    view_.Note(opened->already ? "you have taken " + Yuan(opened->amount_fen) + " from it"
-                               : "you got " + Yuan(opened->amount_fen) + "!");
+  client_->OpenPacket(*packet, Answer<Opened>([this, id = *packet](const Result<Opened>& opened) {
+    if (!opened.ok()) {
+      Settle(id, opened.error());
+      return Fail(opened.error().text);
+    }
+    Settle(id);
+    DisplayOpened(*opened, id);
   }));
 }
 
+void Chat::DisplayOpened(const Opened& opened, PacketId packet) {
+  if (opened.already) return view_.Note("you have taken " + Yuan(opened.amount_fen) + " from it");
+  const SeenPacket* seen = here_ ? FindSeen(*here_, packet) : nullptr;
+  if (seen == nullptr) return view_.Got("you got " + Yuan(opened.amount_fen) + "!");
+  names_.InLine(*here_, {seen->sender}, [this, opened, from = *seen] {
+    std::string text = "you got " + Yuan(opened.amount_fen) + " from " +
+                       (from.sender == names_.me() ? "yourself" : names_.NameOf(from.sender)) + "!";
+    if (from.shares > 1) {
+      text += " " + std::to_string(from.shares - opened.ordinal) + " of " + Shares(from.shares) +
+              " left";
+    }
+    view_.Got(text);
+  });
+}
+
 void Chat::ReturnTransfer(const std::vector<std::string>& words) {
-  const auto packet = Meant(words);
+  if (Offline()) return;
+  const auto packet = Meant(words, Wanted::kTransfer);
   if (!packet) return;
-  client_->ReturnTransfer(*packet, Answer<Done>([this](const Result<Done>& done) {
-    if (!done.ok()) return Fail(done.error().text);
+  client_->ReturnTransfer(*packet, Answer<Done>([this, id = *packet](const Result<Done>& done) {
+    if (!done.ok()) {
+      Settle(id, done.error());
+      return Fail(done.error().text);
+    }
+    Settle(id);
     view_.Note("it goes back to its sender");
   }));
 }
 
 void Chat::PacketDetail(const std::vector<std::string>& words) {
-  if (const auto packet = Meant(words)) DetailFrom(*packet, nullptr);
+  if (const auto packet = Meant(words, Wanted::kAny)) DetailFrom(*packet, nullptr);
 }
 
 void Chat::DetailFrom(PacketId packet, std::shared_ptr<Packet> so_far) {
@@ -345,6 +462,7 @@ void Chat::DetailFrom(PacketId packet, std::shared_ptr<Packet> so_far) {
 }
 
 void Chat::DisplayPacket(const Packet& packet) {
+  if (packet.closed_ms > 0 || packet.mine_fen > 0) Settle(packet.id);
   ShownPacket shown;
   const std::string number = PacketName(packet.conversation, packet.id);
   shown.title = std::string(KindName(packet.kind)) + (number.empty() ? "" : " " + number) +
@@ -413,14 +531,26 @@ void Chat::DisplayPostings(std::vector<StatementRow> rows, const std::string& la
 
 void Chat::Statement(const std::vector<std::string>& words) {
   const int64_t count = words.size() > 1 ? Count(words[1]) : 20;
-  if (count < 1 || count > 200) return Fail("usage: /statement [COUNT], at most 200");
+  if (count < 1 || count > kStatementMost) {
+    return Fail("usage: /statement [COUNT], at most " + std::to_string(kStatementMost));
+  }
+  StatementFrom(static_cast<size_t>(count), 0, {});
+}
+
+void Chat::StatementFrom(size_t count, int64_t before, std::vector<StatementRow> so_far) {
+  const auto page_rows = static_cast<uint32_t>(std::min<size_t>(count - so_far.size(), 200));
   client_->ListStatement(
-      0, static_cast<uint32_t>(count),
-      Answer<Page<StatementRow>>([this](const Result<Page<StatementRow>>& page) {
+      before, page_rows,
+      Answer<Page<StatementRow>>([this, count, so_far = std::move(so_far)](
+                                     const Result<Page<StatementRow>>& page) {
         if (!page.ok()) return Fail(page.error().text);
-        DisplayPostings(page->items, page->items.empty()
-                                         ? ""
-                                         : "you have " + Yuan(page->items.front().balance_fen));
+        std::vector<StatementRow> rows = so_far;
+        rows.insert(rows.end(), page->items.begin(), page->items.end());
+        if (page->more && !page->items.empty() && rows.size() < count) {
+          return StatementFrom(count, page->items.back().account_seq, std::move(rows));
+        }
+        const std::string last = rows.empty() ? "" : "you have " + Yuan(rows.front().balance_fen);
+        DisplayPostings(std::move(rows), last);
       }));
 }
 

@@ -92,6 +92,7 @@ void PipeView::Postings(const std::vector<ShownPosting>& postings) {
   }
 }
 
+void PipeView::Got(const std::string& text) { Note(text); }
 void PipeView::Note(const std::string& text) { Line({"note", text}); }
 void PipeView::Problem(const std::string& text) {
   std::cerr << "hongyan-chat: " + ForTerminal(text, "  ") + "\n";

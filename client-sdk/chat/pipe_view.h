@@ -29,6 +29,7 @@ class PipeView final : public View {
   void Members(const Label& where, const std::vector<Member>& members) override;
   void Packet(const ShownPacket& packet) override;
   void Postings(const std::vector<ShownPosting>& postings) override;
+  void Got(const std::string& text) override;
   void Note(const std::string& text) override;
   void Problem(const std::string& text) override;
   void Opened(const Label&, int) override {}

@@ -138,8 +138,10 @@ void TerminalView::Connected(const std::string& me) {
 
 void TerminalView::Disconnected(const std::string& why, int64_t) {
   if (connected_ || me_.empty()) {
-    Print(Painted(kGrey,
-                  ForTerminal(why, "") + "; trying again, what you write is kept and sent then"));
+    Print(
+        Painted(kGrey, ForTerminal(why, "") +
+                           "; trying again; messages you write are kept and sent then, packets and "
+                           "other commands are not"));
   }
   if (me_.empty()) me_ = "?";
   connected_ = false;
@@ -235,6 +237,9 @@ void TerminalView::Postings(const std::vector<ShownPosting>& postings) {
   }
 }
 
+void TerminalView::Got(const std::string& text) {
+  Print(Painted(kLuck, "\U0001f9e7 " + ForTerminal(text, "")));
+}
 void TerminalView::Note(const std::string& text) { Print(Painted(kGrey, ForTerminal(text, ""))); }
 void TerminalView::Problem(const std::string& text) { Print(Painted(kRed, ForTerminal(text, ""))); }
 

@@ -72,6 +72,7 @@ class View {
   virtual void Members(const Label& where, const std::vector<Member>& members) = 0;
   virtual void Packet(const ShownPacket& packet) = 0;
   virtual void Postings(const std::vector<ShownPosting>& postings) = 0;
+  virtual void Got(const std::string& text) = 0;   // money of a packet
   virtual void Note(const std::string& text) = 0;  // an answer to what was typed
   virtual void Problem(const std::string& text) = 0;
 

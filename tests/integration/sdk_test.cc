@@ -366,7 +366,7 @@ TEST_CASE_FIXTURE(Scene, "chat: packets and transfers by lines, from the wallet 
       Run(ChatCommand(*this, "anna"), "/to bert\n/packet lucky 8.88 1 good luck\n/wallet\n");
   INFO(sent.err);
   CHECK(sent.exit_code == 0);
-  CHECK(sent.out.find("note\tthe lucky packet is on its way\n") != std::string::npos);
+  CHECK(sent.out.find("note\tthe lucky packet of 8.88 yuan is on its way\n") != std::string::npos);
   CHECK(sent.out.find("note\tyou have 1.12 yuan\n") != std::string::npos);
 
   const Outcome opened =
@@ -374,7 +374,7 @@ TEST_CASE_FIXTURE(Scene, "chat: packets and transfers by lines, from the wallet 
   INFO(opened.err);
   CHECK(opened.exit_code == 0);
   CHECK(opened.out.find("\t[lucky packet, 1 share] good luck  (/open 1)\n") != std::string::npos);
-  CHECK(opened.out.find("note\tyou got 8.88 yuan!\n") != std::string::npos);
+  CHECK(opened.out.find("note\tyou got 8.88 yuan from anna!\n") != std::string::npos);
   CHECK(opened.out.find("note\tyou have taken 8.88 yuan from it\n") != std::string::npos);
   CHECK(opened.out.find("packet\tlucky packet 1 from anna\tgood luck\t1 of 1 share taken, 8.88 of "
                         "8.88 yuan, empty after ") != std::string::npos);
@@ -389,7 +389,7 @@ TEST_CASE_FIXTURE(Scene, "chat: packets and transfers by lines, from the wallet 
       Run(ChatCommand(*this, "bert"), "/to anna\n/history\n/accept\n/statement\n");
   INFO(accepted.err);
   CHECK(accepted.exit_code == 0);
-  CHECK(accepted.out.find("note\tyou got 1.00 yuan!\n") != std::string::npos);
+  CHECK(accepted.out.find("note\tyou got 1.00 yuan from anna!\n") != std::string::npos);
   CHECK(WithoutTimes(accepted.out)
             .find("posting\tTIME\t8.88\t8.88\tlucky packet opened, from "
                   "anna\n") != std::string::npos);
@@ -398,6 +398,45 @@ TEST_CASE_FIXTURE(Scene, "chat: packets and transfers by lines, from the wallet 
   CHECK(poor.exit_code == 1);
   const Outcome wrong = Run(ChatCommand(*this, "anna"), "/to bert\n/packet lucky 8,88 1\n");
   CHECK(wrong.err.find("is no amount") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Scene, "chat: without a number a command takes the newest that it is about") {
+  server.AdminOk({"wallet", "deposit", "anna", "20", "--id", "1", "--reason", "start"});
+  const Outcome sent = Run(ChatCommand(*this, "anna"),
+                           "/to bert\n/transfer 2 lunch\n/packet lucky 1 1\n/new Team bert carl\n"
+                           "/packet lucky 0.03 3 all\n/packet equal 0.01 4\n/packet for carl 5\n");
+  INFO(sent.err);
+  CHECK(sent.exit_code == 0);
+  CHECK(sent.out.find("the packet of 4 shares of 0.01 yuan, 0.04 yuan in all, is on its way\n") !=
+        std::string::npos);
+  // At once: what came meanwhile is learned first.
+  const Outcome taken = Run(ChatCommand(*this, "bert"),
+                            "/to anna\n/accept\n/open\n/open\n/accept\n/open 1\n/accept 2\n");
+  INFO(taken.out);
+  INFO(taken.err);
+  CHECK(taken.exit_code == 1);
+  const size_t transfer = taken.out.find("note\tyou got 2.00 yuan from anna!\n");
+  const size_t packet = taken.out.find("note\tyou got 1.00 yuan from anna!\n");
+  CHECK(transfer < packet);
+  CHECK(packet != std::string::npos);
+  CHECK(taken.err.find("no packet that you may open was seen here") != std::string::npos);
+  CHECK(taken.err.find("no transfer to you waits here") != std::string::npos);
+  CHECK(taken.err.find("message 1 is a transfer: /accept 1 takes it") != std::string::npos);
+  CHECK(taken.err.find("message 2 is no transfer: /open 2 opens it") != std::string::npos);
+  const Outcome history = Run(ChatCommand(*this, "bert"), "/to anna\n/history\n");
+  CHECK(history.out.find("[lucky packet, 1 share]") != std::string::npos);
+  CHECK(history.out.find("(/open") == std::string::npos);
+  CHECK(history.out.find("(/accept") == std::string::npos);
+  CHECK(history.out.find("\tyou opened anna's lucky packet 2 after ") != std::string::npos);
+  // What is for carl alone is not what bert means, and what he has is not either.
+  const Outcome group =
+      Run(ChatCommand(*this, "bert"), "/group Team\n/history\n/open\n/open\n/open\n");
+  INFO(group.out);
+  INFO(group.err);
+  CHECK(group.exit_code == 1);
+  CHECK(group.out.find("note\tyou got 0.01 yuan from anna! 3 of 4 shares left\n") <
+        group.out.find("note\tyou got 0.01 yuan from anna! 2 of 3 shares left\n"));
+  CHECK(group.out.find(" 2 of 3 shares left\n") != std::string::npos);
 }
 
 TEST_CASE_FIXTURE(Scene, "chat: the packets of a year are all to be had, in this year and later") {

@@ -18,7 +18,7 @@ namespace {
 // Keeps what is said.
 struct Said final : View {
   void Connected(const std::string&) override { connected = true; }
-  void Disconnected(const std::string&, int64_t) override {}
+  void Disconnected(const std::string&, int64_t) override { connected = false; }
   void Show(const ShownMessage&) override {}
   void Sent(const Label&, int64_t, int64_t) override {}
   void NotSent(const Label&, const std::string&, const std::string&) override {}
@@ -27,6 +27,7 @@ struct Said final : View {
   void Members(const Label&, const std::vector<Member>&) override {}
   void Packet(const ShownPacket&) override {}
   void Postings(const std::vector<ShownPosting>&) override {}
+  void Got(const std::string& text) override { notes.push_back(text); }
   void Note(const std::string& text) override { notes.push_back(text); }
   void Problem(const std::string& text) override { problems.push_back(text); }
   void Opened(const Label& where, int) override { open = where.title; }
@@ -89,12 +90,13 @@ struct Talking {
 TEST_CASE_FIXTURE(Talking, "a packet whose fate is not known goes on under its own number") {
   Server([](FakeHongyan& fake) { fake.knobs.answer_packets = false; });
   chat.Input("/packet lucky 8.88 1 luck");
-  Until(
-      [&] { return Said::Has(said.problems, "not known yet whether the lucky packet was sent"); });
+  Until([&] {
+    return Said::Has(said.problems, "not known yet whether the lucky packet of 8.88 yuan was sent");
+  });
   CHECK_FALSE(chat.idle());
   CHECK_FALSE(Said::Has(said.notes, "is on its way"));
   Server([](FakeHongyan& fake) { fake.knobs.answer_packets = true; });
-  Until([&] { return Said::Has(said.notes, "the lucky packet is on its way"); });
+  Until([&] { return Said::Has(said.notes, "the lucky packet of 8.88 yuan is on its way"); });
   Server([](FakeHongyan& fake) {
     REQUIRE(fake.seen.packets.size() >= 2);
     for (const auto& packet : fake.seen.packets) {
@@ -112,6 +114,25 @@ TEST_CASE_FIXTURE(Talking, "who leaves while a packet's fate is not known is tol
       [&] { return Said::Has(said.problems, "not known yet whether the transfer of 5.00 yuan"); });
   chat.Finish();
   CHECK(Said::Has(said.problems, "not known whether it was sent: the transfer of 5.00 yuan"));
+}
+
+TEST_CASE_FIXTURE(Talking,
+                  "without a connection money waits for nothing, and who leaves has left") {
+  Until([&] { return chat.idle(); });
+  server.GoDown();
+  Until([&] { return !said.connected; });
+  chat.Input("/packet lucky 8.88 1 luck");
+  CHECK(Said::Has(said.problems, "not connected"));
+  CHECK(chat.backlog() == 0);
+  chat.Input("/wallet");
+  chat.Input("/statement");
+  CHECK(std::count(said.notes.begin(), said.notes.end(), "waiting for the connection") == 1);
+  CHECK_FALSE(chat.over());
+  chat.Input("/quit");
+  CHECK(chat.over());
+  CHECK(Said::Has(said.problems, "not carried out"));
+  server.ComeBack();
+  CHECK(Server([](FakeHongyan& fake) { return fake.seen.packets.empty(); }));
 }
 
 }  // namespace hongyan::chat
