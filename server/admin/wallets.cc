@@ -49,6 +49,7 @@ void Fill(const model::MoveOutcome& outcome, v1::MoveFundsReply::Result* to) {
   to->set_account_seq(outcome.account_seq);
   to->set_balance_fen(outcome.balance_fen);
   to->set_time_ms(outcome.time_ms);
+  to->set_already(outcome.already);
 }
 
 }  // namespace

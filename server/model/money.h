@@ -179,6 +179,7 @@ struct MoveOutcome {
   int64_t account_seq = 0;
   int64_t balance_fen = 0;
   int64_t time_ms = 0;
+  bool already = false;  // it was moved before under the same id; never stored
 };
 
 // The accounts of one money shard, one row, rewritten by each batch that moves money. What a

@@ -53,6 +53,7 @@ base::Result<model::MoveOutcome> Wallets::MoveOne(shard::UnitOfWork& work,
   if (!known) return std::move(known).error();
   if (known->has_value()) {
     if ((*known)->amount_fen != move.amount_fen) return Refusal(Reason::kConflict);
+    (*known)->already = true;
     return **known;
   }
   if (work.BelowDiskReserve()) return Refusal(Reason::kDiskReserve);

@@ -68,8 +68,10 @@ TEST_CASE("deposits and withdrawals move once per id, many from a file") {
   NewUser(server, "bert");
   const std::vector<std::string> deposit = {"wallet", "deposit", "anna",     "12.50",
                                             "--id",   "a-1",     "--reason", "pay"};
-  CHECK(server.AdminOk(deposit).find("balance 12.50") != std::string::npos);
-  CHECK(server.AdminOk(deposit).find("balance 12.50") != std::string::npos);
+  CHECK(server.AdminOk(deposit) == "anna: +12.50 yuan, balance 12.50 (posting 1)\n");
+  CHECK(server.AdminOk(deposit) ==
+        "anna: +12.50 yuan, balance 12.50 (posting 1): done before under this id, nothing was "
+        "moved now\n");
   CHECK(server.Admin({"wallet", "deposit", "anna", "13", "--id", "a-1", "--reason", "pay"})
             .exit_code == 1);
   CHECK(server.Admin({"wallet", "withdraw", "anna", "12.51", "--id", "a-2", "--reason", "x"})
@@ -89,17 +91,30 @@ TEST_CASE("deposits and withdrawals move once per id, many from a file") {
   CHECK(server.Admin({"wallet", "withdraw", "anna", "9999999999000", "--id", "w", "--reason", "y"})
             .exit_code == 0);
 
-  const std::string file = "anna,f-1,1.00,first, with a comma\nbert,f-2,2,second\n";
+  const std::string file =
+      "\xef\xbb\xbf"
+      "anna,f-1,1.00,first, with a comma\nbert,f-2,2,second\n";
   const auto moved =
       json::parse(server.AdminOk({"--json", "wallet", "deposit", "--file", "-"}, file));
   CHECK(moved.at("moved") == 2);
-  CHECK(server.AdminOk({"wallet", "deposit", "--file", "-"}, file).find("moved 2") == 0);
+  CHECK(server.AdminOk({"wallet", "deposit", "--file", "-"}, file)
+            .find("moved 0, done before 2, refused 0 in ") == 0);
+  const Outcome partly = server.Admin({"--json", "wallet", "deposit", "--file", "-"},
+                                      "bert,f-2,2,second\nnobody,f-5,1,x\n");
+  CHECK(partly.exit_code == 1);
+  const auto counts = json::parse(partly.out);
+  CHECK(counts.at("moved") == 0);
+  CHECK(counts.at("already") == 1);
+  CHECK(counts.at("refused_lines").at(0).at("line") == 2);
+  CHECK(counts.at("refused_lines").at(0).at("name") == "nobody");
   const Outcome wrong =
-      server.Admin({"wallet", "deposit", "--file", "-"}, "bert,f-3,5,x\nbert,f-4\n");
+      server.Admin({"wallet", "deposit", "--file", "-"}, "bert,f-3,5,x\nbert,f-4\nbert\n");
   CHECK(wrong.exit_code == 1);
   CHECK(wrong.err.find("line 2 of") != std::string::npos);
   const auto bert = json::parse(server.AdminOk({"--json", "wallet", "show", "bert"}));
   CHECK(bert.at("balance_fen") == "200");
+  CHECK(wrong.err.find("line 3 of") != std::string::npos);
+  CHECK(wrong.err.find("nothing was moved") != std::string::npos);
 
   const auto statement =
       json::parse(server.AdminOk({"--json", "wallet", "statement", "anna", "--limit", "2"}));

@@ -13,6 +13,7 @@ namespace hongyan::admin_cli {
 namespace {
 
 constexpr size_t kShortBytes = 400;
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // some editors begin files with it
 constexpr size_t kMaxLineBytes = 4096;  // names end at 64 bytes, passwords at 256
 
 bool IsNumber(const std::string& word, int64_t least, int64_t most) {
@@ -72,6 +73,7 @@ base::Result<std::vector<Line>> ReadLines(const std::string& path) {
   size_t number = 0;
   for (std::string text; std::getline(in, text);) {
     ++number;
+    if (number == 1 && text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
     if (!text.empty() && text.back() == '\r') text.pop_back();
     if (text.size() > kMaxLineBytes) {
       return Error(Code::kInvalidArgument, "line " + std::to_string(number) + " of " + name +

@@ -25,7 +25,8 @@ struct Line {
   std::string text;
 };
 
-// The lines of a file ("-": standard input) without the empty ones and trailing carriage returns.
+// The lines of a file ("-": standard input) without the empty ones, trailing carriage returns and a
+// byte order mark.
 // A file that cannot be read to its end, is no UTF-8 or has a line of more than 4 KiB is an error
 // and nothing of it is used.
 base::Result<std::vector<Line>> ReadLines(const std::string& path);

@@ -125,6 +125,7 @@ struct ImportCounts {
   int64_t created = 0;
   int64_t existed = 0;
   int64_t refused = 0;
+  json refused_lines = json::array();
 };
 
 base::Result<ImportCounts> Import(Client& client, const std::vector<Line>& names) {
@@ -137,6 +138,8 @@ base::Result<ImportCounts> Import(Client& client, const std::vector<Line>& names
       const Line& line = names.at(place++);
       if (!result.refused().empty()) {
         ++counts.refused;
+        counts.refused_lines.push_back(
+            {{"line", line.number}, {"name", line.text}, {"refused", result.refused()}});
         std::fprintf(stderr, "line %zu: '%s': %s\n", line.number, ShownShort(line.text).c_str(),
                      Shown(result.refused()).c_str());
       } else {
@@ -167,6 +170,7 @@ void ImportFile(Context& context, const std::string& path) {
     std::cout << json{{"created", counts->created},
                       {"existed", counts->existed},
                       {"refused", counts->refused},
+                      {"refused_lines", counts->refused_lines},
                       {"seconds", seconds}}
               << '\n';
   } else {

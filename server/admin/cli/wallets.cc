@@ -20,6 +20,7 @@ using proto::ParseYuan;
 using proto::YuanText;
 
 constexpr size_t kMovesPerRequest = 500;
+constexpr size_t kMistakesShown = 20;
 
 // A line of a file and what it asks for.
 struct FileMove {
@@ -69,6 +70,7 @@ json ToJson(const Move& move, const Moved& moved) {
     out["balance_fen"] = std::to_string(moved.balance_fen());
     out["account_seq"] = std::to_string(moved.account_seq());
     out["time_ms"] = moved.time_ms();
+    out["already"] = moved.already();
   } else {
     out["refused"] = moved.refused();
     out["reason"] = moved.reason();
@@ -96,7 +98,9 @@ void MoveOne(Context& context, const MoveOptions& options, int sign) {
     } else if (moved.refused().empty()) {
       std::cout << Shown(options.name) << ": " << (sign > 0 ? "+" : "")
                 << YuanText(moved.amount_fen()) << " yuan, balance "
-                << YuanText(moved.balance_fen()) << " (posting " << moved.account_seq() << ")\n";
+                << YuanText(moved.balance_fen()) << " (posting " << moved.account_seq() << ")"
+                << (moved.already() ? ": done before under this id, nothing was moved now" : "")
+                << '\n';
     }
     if (!moved.refused().empty()) context.Fail(options.name + ": " + moved.refused());
   });
@@ -104,7 +108,9 @@ void MoveOne(Context& context, const MoveOptions& options, int sign) {
 
 struct MoveCounts {
   int64_t moved = 0;
+  int64_t already = 0;
   int64_t refused = 0;
+  json refused_lines = json::array();
 };
 
 base::Result<MoveCounts> MoveAll(Client& client, const std::vector<FileMove>& moves) {
@@ -116,9 +122,14 @@ base::Result<MoveCounts> MoveAll(Client& client, const std::vector<FileMove>& mo
     for (const Moved& moved : reply.move_funds().results()) {
       const FileMove& of = moves.at(place++);
       if (moved.refused().empty()) {
-        ++counts.moved;
+        ++(moved.already() ? counts.already : counts.moved);
       } else {
         ++counts.refused;
+        counts.refused_lines.push_back({{"line", of.line},
+                                        {"name", of.move.name()},
+                                        {"id", of.move.id()},
+                                        {"refused", moved.refused()},
+                                        {"reason", moved.reason()}});
         std::fprintf(stderr, "line %zu: '%s': %s\n", of.line, ShownShort(of.move.name()).c_str(),
                      Shown(moved.refused()).c_str());
       }
@@ -135,13 +146,20 @@ void MoveFile(Context& context, const std::string& path, int sign) {
   auto lines = ReadLines(path);
   if (!lines) return context.Fail(lines.error().text);
   std::vector<FileMove> moves;
+  size_t mistakes = 0;
   for (const Line& line : *lines) {
     auto move = ParseLine(line.text, sign);
-    if (!move) {
-      return context.Fail("line " + std::to_string(line.number) + " of " + path + ": " +
-                          move.error().text + "; nothing was moved");
+    if (move) {
+      moves.push_back({line.number, std::move(move).value()});
+    } else if (++mistakes <= kMistakesShown) {
+      context.Fail("line " + std::to_string(line.number) + " of " + path + ": " +
+                   move.error().text);
     }
-    moves.push_back({line.number, std::move(move).value()});
+  }
+  if (mistakes > 0) {
+    return context.Fail(
+        (mistakes > kMistakesShown ? std::to_string(mistakes) + " lines are like these; " : "") +
+        std::string("nothing was moved"));
   }
   auto client = Client::Connect(context.socket_path());
   if (!client) return context.Fail(client.error().text);
@@ -155,11 +173,16 @@ void MoveFile(Context& context, const std::string& path, int sign) {
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (context.json) {
-    std::cout << json{{"moved", counts->moved}, {"refused", counts->refused}, {"seconds", seconds}}
+    std::cout << json{{"moved", counts->moved},
+                      {"already", counts->already},
+                      {"refused", counts->refused},
+                      {"refused_lines", counts->refused_lines},
+                      {"seconds", seconds}}
               << '\n';
   } else {
-    std::printf("moved %" PRId64 ", refused %" PRId64 " in %.2f s (%.0f/s)\n", counts->moved,
-                counts->refused, seconds,
+    std::printf("moved %" PRId64 ", done before %" PRId64 ", refused %" PRId64
+                " in %.2f s (%.0f/s)\n",
+                counts->moved, counts->already, counts->refused, seconds,
                 static_cast<double>(moves.size()) / std::max(seconds, 1e-6));
   }
   if (counts->refused > 0) context.exit_code = 1;
