@@ -221,10 +221,14 @@ void Service::ListUsers(ErrandPtr errand, const v1::ListUsers& request) {
 
 void Service::ShowUser(ErrandPtr errand, const v1::ShowUser& request) {
   OnPool(services().readers, std::move(errand),
-         [this, name = request.name()]() -> base::Result<v1::AdminReply> {
-           auto found = services().directory.Find(std::string_view(name));
+         [this, name = request.name(),
+          id = UserId(request.user_id())]() -> base::Result<v1::AdminReply> {
+           const auto& directory = services().directory;
+           auto found = name.empty() ? directory.Find(id) : directory.Find(std::string_view(name));
            if (!found) return std::move(found).error();
-           if (!found->has_value()) return NoSuchUser(name);
+           if (!found->has_value()) {
+             return name.empty() ? NoSuchUser(id) : NoSuchUser(name);
+           }
            const model::User& user = **found;
            auto devices = services().directory.Devices(user.id);
            if (!devices) return std::move(devices).error();

@@ -121,6 +121,12 @@ TEST_CASE("a user's life at the administrator's hands") {
   CHECK(twice.err.find("exists already") != std::string::npos);
   auto shown = json::parse(server.AdminOk({"--json", "user", "show", "anna"}));
   CHECK(shown.at("has_password") == true);
+  const std::string id = shown.at("user_id");
+  CHECK(json::parse(server.AdminOk({"--json", "user", "show", "--id", id})) == shown);
+  CHECK(server.Admin({"user", "show", "--id", "7"}).err.find("there is no user 7") !=
+        std::string::npos);
+  CHECK(server.Admin({"user", "show"}).exit_code == 2);
+  CHECK(server.Admin({"user", "show", "anna", "--id", id}).exit_code == 2);
   CHECK(shown.at("devices").empty());
 
   RawClient client(server);

@@ -26,6 +26,7 @@ TEST_CASE("hongyan-admin shows a day's packets, and says where nothing can be pr
   // What `channel return --request` and GetSend ask for.
   const std::string request = base::ToHex(order.request_id());
   CHECK(shown.at("request_id") == request);
+  CHECK(shown.at("greeting") == order.greeting());
   CHECK(server.AdminOk({"money", "packet", std::to_string(open)}).find(request) !=
         std::string::npos);
   const std::string day = shown.at("day");
@@ -86,6 +87,8 @@ TEST_CASE("deposits and withdrawals move once per id, many from a file") {
       1);
   CHECK(server.Admin({"wallet", "deposit", "anna", "9999999999000", "--id", "x", "--reason", "y"})
             .exit_code == 0);
+  // Not rounded, for people either.
+  CHECK(server.AdminOk({"stats"}).find(" 999999999901000 ") != std::string::npos);
   CHECK(server.Admin({"wallet", "deposit", "anna", "9999999999000", "--id", "z", "--reason", "y"})
             .err.find("all that its books can count") != std::string::npos);
   CHECK(server.Admin({"wallet", "withdraw", "anna", "9999999999000", "--id", "w", "--reason", "y"})
@@ -110,11 +113,11 @@ TEST_CASE("deposits and withdrawals move once per id, many from a file") {
   const Outcome wrong =
       server.Admin({"wallet", "deposit", "--file", "-"}, "bert,f-3,5,x\nbert,f-4\nbert\n");
   CHECK(wrong.exit_code == 1);
+  CHECK(wrong.err.find("line 3 of") != std::string::npos);
+  CHECK(wrong.err.find("nothing was moved") != std::string::npos);
   CHECK(wrong.err.find("line 2 of") != std::string::npos);
   const auto bert = json::parse(server.AdminOk({"--json", "wallet", "show", "bert"}));
   CHECK(bert.at("balance_fen") == "200");
-  CHECK(wrong.err.find("line 3 of") != std::string::npos);
-  CHECK(wrong.err.find("nothing was moved") != std::string::npos);
 
   const auto statement =
       json::parse(server.AdminOk({"--json", "wallet", "statement", "anna", "--limit", "2"}));

@@ -74,6 +74,7 @@ void ShowPacket(Context& context, const v1::ShowPacketReply& show) {
                        {std::to_string(packet.conversation().a()),
                         std::to_string(packet.conversation().b())}},
                       {"sender", std::to_string(packet.sender())},
+                      {"greeting", packet.greeting()},
                       {"request_id", base::ToHex(show.request_id())},
                       {"named", std::to_string(packet.named())},
                       {"shares", packet.shares()},
@@ -98,6 +99,9 @@ void ShowPacket(Context& context, const v1::ShowPacketReply& show) {
               packet.conversation().a() == packet.sender() || packet.conversation().a() == 0
                   ? packet.conversation().b()
                   : packet.conversation().a());
+  if (!packet.greeting().empty()) {
+    std::printf("says     %s\n", Shown(packet.greeting()).c_str());
+  }
   std::printf("request  %s\n", base::ToHex(show.request_id()).c_str());
   std::printf("money    %s yuan in %d shares: %d taken (%s), left %s, went back %s\n",
               YuanText(packet.total_fen()).c_str(), packet.shares(), packet.taken(),
@@ -187,9 +191,9 @@ void ShowMovedDay(Context& context, const std::string& date, const v1::MoveDayRe
               << '\n';
     return;
   }
-  std::printf(
-      "%s: %" PRId64 " packets are %s\n", date.c_str(), moved.packets(),
-      moved.files().empty() ? "in the store again; their files stay where they are" : "archived");
+  std::printf("%s: %" PRId64 " packets are %s\n", date.c_str(), moved.packets(),
+              moved.files().empty() ? "in the store; files of the day, if it was archived, stay too"
+                                    : "archived");
   for (const v1::DayFile& file : moved.files()) {
     std::printf("shard %u: money/days/%s, %" PRId64 " packets, %s yuan = %s taken + %s gone back\n",
                 file.shard(), Shown(file.file()).c_str(), file.packets(),

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
@@ -27,8 +28,10 @@ void ShowStats(Context& context, const v1::StatsReply& stats) {
     return;
   }
   for (const auto& value : stats.values()) {
-    std::printf("%-56s %16.10g  %s\n", Shown(value.name()).c_str(), value.value(),
-                Shown(value.help()).c_str());
+    // Money is counted in fen, each of which is said.
+    const bool whole = std::nearbyint(value.value()) == value.value();
+    std::printf(whole ? "%-56s %16.0f  %s\n" : "%-56s %16.10g  %s\n", Shown(value.name()).c_str(),
+                value.value(), Shown(value.help()).c_str());
   }
 }
 

@@ -289,10 +289,16 @@ void AddUserCommands(CLI::App& app, Context& context) {
 
   auto* const show = user->add_subcommand("show", "one account with its devices");
   const auto shown = std::make_shared<std::string>();
-  show->add_option("NAME", *shown, "login name")->required();
-  show->callback([&context, shown] {
+  const auto id = std::make_shared<int64_t>(0);
+  auto* const by_name = show->add_option("NAME", *shown, "login name");
+  show->add_option("--id", *id, "or the user's id")
+      ->check(CLI::Validator(CheckId, "ID"))
+      ->excludes(by_name);
+  show->callback([&context, shown, id] {
+    if (shown->empty() && *id == 0) throw CLI::ValidationError("a NAME or --id is required");
     v1::AdminRequest request;
     request.mutable_show_user()->set_name(*shown);
+    request.mutable_show_user()->set_user_id(*id);
     context.Ask(request, [&](const v1::AdminReply& reply) { Show(context, reply.show_user()); });
   });
 
