@@ -120,6 +120,10 @@ mutate refusals-of-a-lost-batch server/shard/recover.cc \
 mutate who-may-see $money/reader.cc 'if (!member && !own->has_value()' 'if (false && !own->has_value()'
 mutate own-claim-read-again $money/reader.cc \
   'own = packets_.FindClaim(*shard, packet, user);  // it may' '// it may'
+
+mutate history-year-end $money/reader.cc 'if (!later(*row)) return before;' 'return before;'
+mutate history-year-begin $money/reader.cc 'if (YearOf(row.time_ms) < year) return page;' ''
+mutate move-done-before $money/moves.cc '(*known)->already = true;' ''
 mutate day-over $money/days.cc 'if (DayOf(work.time_ms()) < day.day + 2) {' 'if (DayOf(work.time_ms()) < day.day + 1) {'
 mutate day-closed $money/days.cc 'if (!model::Closed(packet.status.state)) return' 'if (false) return'
 mutate day-without-quarantine $money/days.cc 'if (packet.status.quarantined) return' 'if (false) return'

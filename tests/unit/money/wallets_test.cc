@@ -52,6 +52,8 @@ TEST_CASE("the id of a deposit is kept for ever: the same again is the same move
   CHECK(house.Balance("anna") == 1'000);
   CHECK(std::get<model::FundsMoved>(*again).outcomes.front()->time_ms ==
         std::get<model::FundsMoved>(*first).outcomes.front()->time_ms);
+  CHECK_FALSE(std::get<model::FundsMoved>(*first).outcomes.front()->already);
+  CHECK(std::get<model::FundsMoved>(*again).outcomes.front()->already);
   CHECK(House::Why(house.Deposit("anna", 1'001, "pay-7")) == Reason::kConflict);
   CHECK(house.Balance("anna") == 1'000);
   CHECK(house.Deposit("bert", 1'000, "pay-7").ok());
