@@ -1,6 +1,5 @@
 #include <array>
 #include <chrono>
-#include <ctime>
 #include <optional>
 #include <string>
 #include <thread>
@@ -11,6 +10,7 @@
 #include "admin/errand.h"
 #include "admin/service.h"
 #include "money/audit.h"
+#include "money/calendar.h"
 #include "money/refusals.h"
 
 namespace hongyan::admin {
@@ -22,15 +22,6 @@ using Verdict = money::AuditReport::Verdict;
 constexpr size_t kMaxQuarantined = 1000;  // listed of one shard
 constexpr size_t kDayPage = 1000;
 constexpr auto kDrainPause = std::chrono::milliseconds(50);
-
-std::string DayText(int32_t day) {
-  const std::time_t seconds = static_cast<std::time_t>(day) * 86'400;
-  std::tm utc{};
-  gmtime_r(&seconds, &utc);
-  char text[16];
-  std::strftime(text, sizeof text, "%Y-%m-%d", &utc);
-  return text;
-}
 
 // The packets of one day added up.
 struct DayCounts {
@@ -121,7 +112,7 @@ void Service::ShowPacket(ErrandPtr errand, const v1::ShowPacket& request) {
                access::Fill(*detail, access::Show::kAll, show.mutable_packet());
                const model::Packet& packet = detail->packet;
                show.set_shard(*shard);
-               show.set_day(DayText(money::ReadPacketId(id)->day));
+               show.set_day(money::DayText(money::ReadPacketId(id)->day));
                show.set_quarantined(packet.status.quarantined);
                show.set_left_fen(packet.status.left_fen);
                show.set_request_id(std::string(packet.header.terms.request_id.view()));

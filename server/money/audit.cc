@@ -270,7 +270,7 @@ class Auditor {
     for (const model::ArchivedDay& day : *days) {
       if (Ended()) return;
       auto good = store_.days().Verify(shard, day);
-      if (!good) SayUnread("day " + std::to_string(day.day) + " of " + Shard(shard), good.error());
+      if (!good) SayUnread(DayText(day.day) + " of " + Shard(shard), good.error());
     }
   }
 

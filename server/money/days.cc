@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "money/calendar.h"
 #include "money/packet_id.h"
 #include "money/proof.h"
 #include "money/refusals.h"
@@ -24,9 +25,9 @@ constexpr size_t kRestoreRecords = 500;  // of one batch: the shard goes on with
 constexpr int kAcknowledgeTries = 300;   // of 200 ms each
 
 base::Error NotDrained(ShardId shard, int32_t day, const std::string& why) {
-  return model::Refuse(Code::kFailedPrecondition, model::Reason::kNone,
-                       "day " + std::to_string(day) + " of shard " + std::to_string(shard) +
-                           " is not drained: " + why);
+  return model::Refuse(
+      Code::kFailedPrecondition, model::Reason::kNone,
+      DayText(day) + " in shard " + std::to_string(shard) + " is not drained: " + why);
 }
 
 base::Result<void> CheckDay(int32_t day) {
@@ -243,7 +244,7 @@ base::Result<std::vector<DayState>> ArchiveDay(storage::MoneyStore& store, int32
   }
   auto states = LookAtDay(store, day, ended);
   if (states && states->empty()) {
-    return base::Error(Code::kNotFound, "there are no packets of day " + std::to_string(day));
+    return base::Error(Code::kNotFound, "there are no packets of " + DayText(day));
   }
   return states;
 }
@@ -262,7 +263,7 @@ base::Result<std::vector<DayState>> RestoreDay(storage::MoneyStore& store, int32
   auto states = LookAtDay(store, day, ended);
   // Where packets of it are here it has been restored before, or was never archived: as asked.
   if (!any && states && states->empty()) {
-    return base::Error(Code::kNotFound, "there are no packets of day " + std::to_string(day));
+    return base::Error(Code::kNotFound, "there are no packets of " + DayText(day));
   }
   return states;
 }

@@ -44,11 +44,11 @@ TEST_CASE("hongyan-admin shows a day's packets, and says where nothing can be pr
   CHECK(early.err.find("is not drained: packets of it may still be made") != std::string::npos);
   const auto none = server.Admin({"money", "archive", "2020-01-01"});
   CHECK(none.exit_code == 1);
-  CHECK(none.err.find("there are no packets of day") != std::string::npos);
+  CHECK(none.err.find("there are no packets of ") != std::string::npos);
   CHECK(server.Admin({"money", "restore-day", day}).exit_code == 0);  // it is here
   const auto unknown = server.Admin({"money", "restore-day", "2020-01-01"});
   CHECK(unknown.exit_code == 1);
-  CHECK(unknown.err.find("there are no packets of day") != std::string::npos);
+  CHECK(unknown.err.find("there are no packets of ") != std::string::npos);
   CHECK(packets.at("files").empty());
   CHECK(server.Admin({"money", "archive", "2026-02-30"}).exit_code == 2);
   CHECK(server.Admin({"money", "day", "2026-02-30"}).exit_code == 2);

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "house.h"
+#include "money/calendar.h"
 #include "money/days.h"
 #include "tests/doctest_last.h"
 
@@ -219,7 +220,7 @@ TEST_CASE("the audit of a day whose file is not the one that was written proves 
   CHECK(report.verdict == money::AuditReport::Verdict::kNotProven);
   CHECK(report.findings.empty());
   REQUIRE(report.unread.size() == 1);
-  CHECK(report.unread.front().find("day " + std::to_string(day)) != std::string::npos);
+  CHECK(report.unread.front().find(money::DayText(day)) != std::string::npos);
 }
 
 TEST_CASE("a day is archived only once it is drained, and whatever is missing is said") {
