@@ -164,8 +164,8 @@ void Session::Refuse(uint16_t command, uint32_t request_id, const base::Error& e
     }
     return SendError(command, request_id,
                      {error.code, error.reason,
-                      "what is stored of this cannot be read: the administrator finds why in the "
-                      "server's log"});
+                      "what is stored of this cannot be read: the administrator may find why in "
+                      "the server's log"});
   }
   SendError(command, request_id, error);
 }

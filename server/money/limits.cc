@@ -67,7 +67,7 @@ base::Result<void> CheckAmounts(const Limits& limits, const model::PacketTerms& 
   if (total < terms.shares) return Refusal(Reason::kMoreSharesThanFen);
   if (Wide{total} > Wide{terms.shares} * limits.max_share_fen) {
     return OverLimit("a share is at most " + Yuan(limits.max_share_fen) +
-                     ": make the packet smaller, or of more shares");
+                     (single ? "" : ": make the packet smaller, or of more shares"));
   }
   if (terms.kind == PacketKind::kEqual && total % terms.shares != 0) {
     return Refusal(Reason::kAmountInvalid);

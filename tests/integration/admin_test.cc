@@ -184,7 +184,6 @@ TEST_CASE("what only does something says so as a document too, for programs") {
       {{"wallet", "freeze", "anna"}, {{"name", "anna"}, {"frozen", true}}},
       {{"wallet", "unfreeze", "anna"}, {{"name", "anna"}, {"frozen", false}}},
       {{"money", "quarantine", "list"}, {{"packet_ids", json::array()}, {"more", false}}},
-      {{"money", "quarantine", "list"}, {{"packet_ids", json::array()}, {"more", false}}},
       {{"channel", "parked"}, json::array()},
   };
   for (const auto& command : commands) {

@@ -279,6 +279,13 @@ TEST_CASE("sums of rows that could not all be read accuse nobody") {
   CHECK(report.verdict == Verdict::kNotProven);
   CHECK(report.unread.size() == 1);
   CHECK(report.findings.empty());
+  SUBCASE("what its channels carry is known all the same") {
+    house.state->books[house.PacketShard(packet)].transit_in_fen += 1;
+    report = house.Audit();
+    CHECK(report.verdict == Verdict::kFinding);
+    CHECK(Names(report, "account_transit_in"));
+    CHECK_FALSE(Names(report, "account_escrow"));
+  }
   SUBCASE("the other shard's do") {
     const model::ShardId here = house.PacketShard(packet);
     for (auto& [shard, books] : house.state->books) books.escrow_fen += shard == here ? 0 : 1;
