@@ -288,9 +288,12 @@ void AddServerCommands(CLI::App& app, Context& context) {
   const auto which = std::make_shared<std::string>("messages");
   auto* const accept = store->add_subcommand(
       "accept",
-      "take the store in --data as it can be read now, after hongyand refused it; what "
-      "was acknowledged after the damage is given up");
-  accept->add_option("--store", *which, "messages or money: the one that was refused")
+      "take the store in --data as it can be read now, after hongyand refused it (what was "
+      "acknowledged after the damage is given up), or after a copy was put back; raises its "
+      "generation, so that no number is given twice");
+  accept
+      ->add_option("--store", *which,
+                   "messages or money: the one that was refused; of a copy, both in turn")
       ->check(CLI::IsMember({"messages", "money"}))
       ->capture_default_str();
   accept->callback([&context, which] { AcceptStore(context, *which); });
